@@ -4,7 +4,7 @@ PROTOVALIDATE = github.com/bufbuild/protovalidate@v1.2.2
 .PHONY: generate
 generate: .build/protovalidate ## regenerate the Go code of proto/
 	$(BUF) lint
-	$(BUF) generate --path proto
+	$(BUF) generate --path proto/coatcheck
 
 .build/protovalidate:
 	mkdir -p $@
