@@ -1,0 +1,80 @@
+// Package postgres keeps media in Postgres. A change of state is one conditional statement or one short transaction,
+// guarded by the states that the domain's table names; zero rows mean that somebody else was first, which is an
+// answer and not an error. Rows are locked in the order of their ids everywhere, so that no two statements wait for
+// each other in a circle, and what is leased by a sweep is skipped, never waited for.
+package postgres
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+)
+
+// Open returns a pool of at most maxConns connections to the database at a URL or key=value string that pgx
+// understands. It connects lazily.
+func Open(databaseURL string, maxConns int) (*bun.DB, error) {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		// pgx's own message repeats the connection string, which may hold a password.
+		return nil, errors.New("database URL: must be a Postgres URL such as postgres://user:password@host:5432/database")
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "coatcheck"
+	}
+	// A lost client must not hold row locks.
+	setDefault(config.RuntimeParams, "idle_in_transaction_session_timeout", "60s")
+	setDefault(config.RuntimeParams, "TimeZone", "UTC")
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(time.Hour)
+	return bun.NewDB(db, pgdialect.New()), nil
+}
+
+func setDefault(params map[string]string, name, value string) {
+	for k := range params {
+		if strings.EqualFold(k, name) {
+			return
+		}
+	}
+	params[name] = value
+}
+
+// Transient reports whether the same statement could succeed later as it stands: Postgres could not be reached, is
+// starting or stopping, is out of something, or gave up on a deadlock. An error that is not Postgres's own is taken
+// for a lost connection. Refused data (classes 22 and 23), missing tables (42) and the like will be refused again.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+func Transient(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code[:min(2, len(pg.Code))] {
+		case "08", "25", "40", "53", "55", "57", "58":
+			return true
+		}
+		return false
+	}
+	return err != nil && !errors.Is(err, sql.ErrNoRows)
+}
+
+func sqlState(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code
+	}
+	return ""
+}
+
+// unusable explains an error that the operator can mend.
+func unusable(err error) error {
+	if sqlState(err) == "42P01" || sqlState(err) == "3F000" {
+		return fmt.Errorf("%w; run `coatcheck migrate up` first", err)
+	}
+	return err
+}

@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/coatcheck/coatcheck/migrations"
+)
+
+// schemaLock is the advisory lock under which the schema is created and migrations run, so that any number of
+// processes may start at once: "coat" in ASCII.
+const schemaLock = 0x636f6174
+
+// Migrator moves the schema of one database between versions. Every migration and the record that it ran are one
+// transaction: a process killed in the middle leaves the version before.
+type Migrator struct {
+	provider *goose.Provider
+}
+
+// Migration is one version of the schema.
+type Migration struct {
+	Version   int64
+	Name      string
+	AppliedAt time.Time // zero when it has not been applied
+}
+
+// NewMigrator returns a migrator for the database. It creates the schema "coatcheck" when there is none.
+func NewMigrator(ctx context.Context, db *sql.DB) (*Migrator, error) {
+	if err := createSchema(ctx, db); err != nil {
+		return nil, fmt.Errorf("creating schema coatcheck: %w", err)
+	}
+	store, err := database.NewStore(database.DialectPostgres, "coatcheck.schema_version")
+	if err != nil {
+		return nil, fmt.Errorf("preparing migrations: %w", err)
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(schemaLock), lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return nil, fmt.Errorf("preparing migrations: %w", err)
+	}
+	provider, err := goose.NewProvider("", db, migrations.FS, goose.WithStore(store), goose.WithSessionLocker(locker))
+	if err != nil {
+		return nil, fmt.Errorf("preparing migrations: %w", err)
+	}
+	return &Migrator{provider: provider}, nil
+}
+
+// createSchema exists because CREATE SCHEMA IF NOT EXISTS is not safe against itself: two at once can both find
+// nothing, and the second fails on the catalogue's unique index.
+func createSchema(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", schemaLock); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS coatcheck"); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Up applies every migration that has not been, and returns them.
+func (m *Migrator) Up(ctx context.Context) ([]Migration, error) {
+	results, err := m.provider.Up(ctx)
+	return migrated(results), err
+}
+
+// Down takes the newest applied migration back, with the data in what it made, and returns it; none when none is
+// applied.
+func (m *Migrator) Down(ctx context.Context) ([]Migration, error) {
+	result, err := m.provider.Down(ctx)
+	if errors.Is(err, goose.ErrNoNextVersion) {
+		return nil, nil
+	}
+	if result == nil {
+		return nil, err
+	}
+	return migrated([]*goose.MigrationResult{result}), err
+}
+
+func migrated(results []*goose.MigrationResult) []Migration {
+	var ms []Migration
+	for _, r := range results {
+		if r.Error == nil {
+			ms = append(ms, Migration{Version: r.Source.Version, Name: r.Source.Path})
+		}
+	}
+	return ms
+}
+
+// Status returns every migration that this binary knows, oldest first.
+func (m *Migrator) Status(ctx context.Context) ([]Migration, error) {
+	statuses, err := m.provider.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the schema's version: %w", err)
+	}
+	ms := make([]Migration, len(statuses))
+	for i, s := range statuses {
+		ms[i] = Migration{Version: s.Source.Version, Name: s.Source.Path, AppliedAt: s.AppliedAt}
+	}
+	return ms, nil
+}
+
+// MigrateUp opens the database, applies every migration, and closes it again.
+func MigrateUp(ctx context.Context, databaseURL string) error {
+	db, err := Open(databaseURL, 2)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	m, err := NewMigrator(ctx, db.DB)
+	if err != nil {
+		return err
+	}
+	_, err = m.Up(ctx)
+	return err
+}
