@@ -1,0 +1,172 @@
+package s3event
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// envelope has the fields by which the shapes of a body are told apart, and what is inside.
+type envelope struct {
+	Records json.RawMessage `json:"Records"` // S3
+
+	Event  string `json:"Event"` // s3:TestEvent
+	Bucket string `json:"Bucket"`
+
+	Type    string  `json:"Type"` // SNS
+	Message *string `json:"Message"`
+
+	Version    string          `json:"version"` // EventBridge
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Time       string          `json:"time"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+// Decode returns what a message's body says.
+//
+// An error means that some of it was not understood, and tells what in at most a few hundred characters that do not
+// repeat the body. When only some records are at fault, the others are returned beside the error: they may be acted
+// on, but the message must not be taken for handled.
+func Decode(body []byte) (Message, error) {
+	m, err := decode(body, false)
+	if err != nil {
+		return m, fmt.Errorf("decoding a notification: %w", err)
+	}
+	return m, nil
+}
+
+func decode(body []byte, inSNS bool) (Message, error) {
+	switch {
+	case len(body) == 0:
+		return Message{}, errors.New("the body is empty")
+	case len(body) > MaxBody:
+		return Message{}, fmt.Errorf("the body has %d bytes, more than %d", len(body), MaxBody)
+	case !utf8.Valid(body):
+		// encoding/json would replace what is not UTF-8, so that two keys could become one.
+		return Message{}, errors.New("the body is not UTF-8")
+	case tooDeep(body):
+		return Message{}, fmt.Errorf("the body nests deeper than %d levels", MaxDepth)
+	}
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return Message{}, jsonError("the body", err)
+	}
+	shape, err := e.shape()
+	if err != nil {
+		return Message{}, err
+	}
+	if shape == shapeSNS {
+		return e.sns(inSNS)
+	}
+	m := Message{Envelope: EnvelopeS3}
+	if inSNS {
+		m.Envelope = EnvelopeSNS
+	}
+	switch shape {
+	case shapeTest:
+		m.Test, m.TestBucket = true, clip(e.Bucket, 255)
+		return m, nil
+	case shapeEventBridge:
+		m.Envelope = EnvelopeEventBridge
+		if inSNS {
+			m.Envelope = EnvelopeSNSEventBridge
+		}
+		r, err := e.eventBridge()
+		if err != nil {
+			return Message{}, err
+		}
+		m.Records = []Record{r}
+		return m, nil
+	default:
+		m.Records, err = decodeRecords(e.Records)
+		if len(m.Records) == 0 {
+			return Message{}, err
+		}
+		return m, err
+	}
+}
+
+type shape int
+
+const (
+	shapeS3 shape = iota + 1
+	shapeTest
+	shapeSNS
+	shapeEventBridge
+)
+
+// shape returns the one shape that the body has. A body that looks like two is refused: whichever was taken, the
+// other would be lost.
+func (e *envelope) shape() (shape, error) {
+	var shapes []shape
+	var names []string
+	if e.Records != nil {
+		shapes, names = append(shapes, shapeS3), append(names, "Records")
+	}
+	if e.Event != "" {
+		if e.Event != "s3:TestEvent" {
+			return 0, fmt.Errorf("the body has an Event %s, not s3:TestEvent", quote(e.Event))
+		}
+		shapes, names = append(shapes, shapeTest), append(names, "Event")
+	}
+	if e.Type != "" {
+		shapes, names = append(shapes, shapeSNS), append(names, "Type")
+	}
+	if e.DetailType != "" || e.Detail != nil {
+		shapes, names = append(shapes, shapeEventBridge), append(names, "detail")
+	}
+	switch len(shapes) {
+	case 0:
+		return 0, errors.New("the body is no S3 event: it has none of Records, Event, Type (SNS) and detail-type (EventBridge)")
+	case 1:
+		return shapes[0], nil
+	default:
+		return 0, fmt.Errorf("the body has more than one shape at once: %s", strings.Join(names, ", "))
+	}
+}
+
+// sns decodes what an SNS notification carries.
+// https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+func (e *envelope) sns(inSNS bool) (Message, error) {
+	switch {
+	case inSNS:
+		return Message{}, errors.New("the body is an SNS notification within another")
+	case e.Type != "Notification":
+		return Message{}, fmt.Errorf("the body is an SNS message of type %s, not Notification", quote(e.Type))
+	case e.Message == nil:
+		return Message{}, errors.New("the SNS notification has no Message")
+	}
+	m, err := decode([]byte(*e.Message), true)
+	if err != nil {
+		return m, fmt.Errorf("within an SNS notification: %w", err)
+	}
+	return m, nil
+}
+
+// tooDeep reports whether arrays and objects nest deeper than [MaxDepth]. It need not be right about what is not JSON:
+// that is refused anyway.
+func tooDeep(body []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString:
+			if c == '\\' {
+				i++
+			} else if c == '"' {
+				inString = false
+			}
+		case c == '"':
+			inString = true
+		case c == '{' || c == '[':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
