@@ -1,0 +1,191 @@
+package pgtest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/coatcheck/coatcheck/internal/pgserver"
+)
+
+// URLVariable names the environment variable that makes tests use a server which runs already.
+const URLVariable = "COATCHECK_TEST_DATABASE_URL"
+
+const (
+	startLimit = 5 * time.Minute // with a download in it
+	stepLimit  = time.Minute
+
+	// maxConnections leaves room for a pool in each of many parallel tests.
+	maxConnections = 300
+)
+
+// shared is the server of this test process. It exists because tests reach it only through their testing.TB.
+var shared struct {
+	inMain bool
+	once   sync.Once
+	server *pgserver.Server
+	admin  *admin
+	err    error
+}
+
+// Main runs a package's tests, stops the server that they started, if they did, and exits. On an interrupt the
+// server is stopped as well.
+func Main(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) (code int) {
+	shared.inMain = true
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
+	done := make(chan int, 1)
+	go func() { done <- m.Run() }()
+	select {
+	case code = <-done:
+	case s := <-interrupted: // the tests are not waited for: the process ends below
+		fmt.Fprintf(os.Stderr, "pgtest: %s\n", s)
+		code = 1
+	}
+	// Should a test just be starting the server, this waits for it; if none ever did, none will.
+	shared.once.Do(func() { shared.err = fmt.Errorf("the tests are over") })
+	if shared.server == nil {
+		return code
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
+	defer cancel()
+	if shared.admin != nil {
+		_ = shared.admin.db.Close()
+	}
+	if err := shared.server.Stop(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "pgtest: %v\n", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// Server returns the server of this test process, starting it if need be. Other tests use it at the same time: one
+// that stops, restarts or crashes a server wants [Private].
+func Server(t testing.TB) *pgserver.Server {
+	t.Helper()
+	if !shared.inMain {
+		t.Fatal("this package has no func TestMain(m *testing.M) { pgtest.Main(m) }")
+	}
+	shared.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+		defer cancel()
+		shared.server, shared.err = startServer(ctx, os.Getenv(URLVariable))
+		if shared.err == nil {
+			shared.admin, shared.err = newAdmin(shared.server)
+		}
+	})
+	if shared.err != nil {
+		t.Fatalf("starting a Postgres for the tests: %v", shared.err)
+	}
+	return shared.server
+}
+
+func startServer(ctx context.Context, url string) (*pgserver.Server, error) {
+	return pgserver.Start(ctx, pgserver.Config{
+		DatabaseURL:    url,
+		MaxConnections: maxConnections,
+		Progress: func(format string, args ...any) {
+			fmt.Fprintf(os.Stderr, "pgtest: "+format+"\n", args...)
+		},
+	})
+}
+
+// New returns the connection string of a fresh database that has every migration applied. It is dropped when the test
+// ends, whatever is still connected to it.
+func New(t testing.TB) string {
+	t.Helper()
+	Server(t)
+	return shared.admin.create(t, true)
+}
+
+// Empty returns the connection string of a fresh database that has nothing in it, dropped when the test ends.
+func Empty(t testing.TB) string {
+	t.Helper()
+	Server(t)
+	return shared.admin.create(t, false)
+}
+
+// Private starts a server that only this test uses and may restart or crash, and returns it with the connection
+// string of a database that has every migration applied. It takes a second or two, and is stopped when the test ends.
+func Private(t testing.TB) (*pgserver.Server, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	server, err := startServer(ctx, "")
+	if err != nil {
+		t.Fatalf("starting a Postgres for the test: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
+		defer cancel()
+		if err := server.Stop(ctx); err != nil {
+			t.Errorf("stopping the test's Postgres: %v", err)
+		}
+	})
+	url := server.URL("postgres")
+	if err := migrate(ctx, url); err != nil {
+		t.Fatalf("migrating the test's database: %v", err)
+	}
+	return server, url
+}
+
+// admin creates and drops databases on one server.
+type admin struct {
+	server *pgserver.Server
+	db     *sql.DB
+
+	template    sync.Once
+	templateErr error
+}
+
+func newAdmin(server *pgserver.Server) (*admin, error) {
+	db, err := sql.Open("pgx", server.URL(""))
+	if err != nil {
+		return nil, fmt.Errorf("opening the server: %w", err)
+	}
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	return &admin{server: server, db: db}, nil
+}
+
+func (a *admin) create(t testing.TB, migrated bool) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
+	defer cancel()
+	template := "template0"
+	if migrated {
+		template = templateName()
+		a.template.Do(func() { a.templateErr = a.makeTemplate(ctx, template) })
+		if a.templateErr != nil {
+			t.Fatalf("making the template database: %v", a.templateErr)
+		}
+	}
+	name := databaseName(t.Name())
+	if _, err := a.db.ExecContext(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template)); err != nil {
+		t.Fatalf("creating a database: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
+		defer cancel()
+		if _, err := a.db.ExecContext(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)"); err != nil {
+			t.Errorf("dropping the test's database: %v", err)
+		}
+	})
+	return a.server.URL(name)
+}
+
+func quote(identifier string) string { return `"` + strings.ReplaceAll(identifier, `"`, `""`) + `"` }
