@@ -32,6 +32,9 @@ func Open(databaseURL string, maxConns int) (*bun.DB, error) {
 	// A lost client must not hold row locks.
 	setDefault(config.RuntimeParams, "idle_in_transaction_session_timeout", "60s")
 	setDefault(config.RuntimeParams, "TimeZone", "UTC")
+	// bun writes arguments into the statement, so that no two texts are alike: preparing them would double the round
+	// trips and fill the cache with statements that never come back.
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)

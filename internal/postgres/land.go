@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// landSQL records a batch of landings: it locks the rows, judges each landing by the row as it is under the lock, and
+// changes what the verdict says. "news" is a landing that the row has not seen: by sequencer, or, where one of the two
+// has none, by assumption. A size that is not the declared one rejects whatever the order of the events (R5).
+//
+// A landing on a DELETING row makes it due at once and raises its revision, so that a DeleteObjects call that is under
+// way, and may have passed before this object arrived, does not count as having deleted it (R2).
+const landSQL = `
+WITH event AS (
+	SELECT * FROM unnest(?ids::uuid[], ?min_sizes::bigint[], ?max_sizes::bigint[], ?mismatches::boolean[], ?etags::text[],
+			?version_ids::text[], ?sequencers::text[])
+		AS e (id, min_size, max_size, mismatch, etag, version_id, sequencer)
+), locked AS MATERIALIZED (
+	SELECT m.id, m.state, m.size_bytes, m.etag, m.sequencer
+	FROM coatcheck.media AS m
+	WHERE m.id IN (SELECT id FROM event)
+	ORDER BY m.id
+	FOR UPDATE
+), compared AS (
+	SELECT e.*, l.state, l.sequencer AS seen,
+		e.mismatch OR e.min_size <> l.size_bytes OR e.max_size <> l.size_bytes AS wrong,
+		e.sequencer = '' OR l.sequencer IS NULL OR e.sequencer > l.sequencer AS news,
+		e.etag IS NOT DISTINCT FROM l.etag AS same
+	FROM event AS e LEFT JOIN locked AS l USING (id)
+), judged AS MATERIALIZED (
+	SELECT *, CASE
+		WHEN state IS NULL THEN 'unknown'
+		WHEN state IN ('pending', 'uploaded') AND wrong THEN 'rejected'
+		WHEN state = 'pending' THEN 'landed'
+		WHEN NOT news THEN 'duplicate'
+		WHEN state = 'deleting' THEN 'deleting'
+		WHEN state = 'deleted' THEN 'late'
+		WHEN same THEN 'duplicate'
+		WHEN state = 'uploaded' THEN 'replaced'
+		ELSE 'conflict'
+	END AS verdict
+	FROM compared
+), changed AS (
+	UPDATE coatcheck.media AS m SET
+		state       = CASE j.verdict WHEN 'landed' THEN 'uploaded' WHEN 'rejected' THEN 'deleting' WHEN 'late' THEN 'deleting' ELSE m.state END,
+		reason      = CASE WHEN j.verdict IN ('rejected', 'late') THEN j.verdict ELSE m.reason END,
+		landed_at   = coalesce(m.landed_at, ?now),
+		landed_by   = coalesce(m.landed_by, ?source),
+		etag        = nullif(j.etag, ''),
+		version_id  = coalesce(nullif(j.version_id, ''), m.version_id),
+		sequencer   = greatest(m.sequencer, nullif(j.sequencer, '')),
+		deleting_at = CASE WHEN j.verdict IN ('rejected', 'late') THEN ?now ELSE m.deleting_at END,
+		deleted_at  = CASE WHEN j.verdict = 'late' THEN NULL ELSE m.deleted_at END,
+		attempts    = CASE WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN 0 ELSE m.attempts END,
+		due_at      = CASE WHEN j.verdict = 'landed' THEN ?claim_by WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN ?now ELSE m.due_at END,
+		revision    = m.revision + 1
+	FROM judged AS j
+	WHERE m.id = j.id
+		AND (j.verdict IN ('landed', 'rejected', 'deleting', 'late', 'replaced')
+			-- The HEAD that told of the landing knew no sequencer: keep it, so that its repetitions are known as such.
+			OR j.verdict = 'duplicate' AND j.same AND j.seen IS NULL AND j.sequencer <> '')
+)
+SELECT id, verdict FROM judged`
+
+type landArgs struct {
+	IDs        []string     `bun:"ids,array"`
+	MinSizes   []int64      `bun:"min_sizes,array"`
+	MaxSizes   []int64      `bun:"max_sizes,array"`
+	Mismatches []bool       `bun:"mismatches,array"`
+	ETags      []string     `bun:"etags,array"`
+	VersionIDs []string     `bun:"version_ids,array"`
+	Sequencers []string     `bun:"sequencers,array"`
+	Now        time.Time    `bun:"now"`
+	ClaimBy    time.Time    `bun:"claim_by"`
+	Source     media.Source `bun:"source"`
+}
+
+// Land records that objects exist, in one statement for all of them, and returns what each landing did. Landings of
+// the same media are reduced to one by [media.Gather], so there is one result for each media, in the order of ids.
+func (s *Store) Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error) {
+	if len(landings) == 0 {
+		return nil, nil
+	}
+	gathered := media.Gather(landings)
+	now := s.time()
+	args := landArgs{Now: now, ClaimBy: now.Add(s.windows.Claim), Source: source}
+	results := make([]media.Landed, len(gathered))
+	at := make(map[uuid.UUID]int, len(gathered))
+	for i, g := range gathered {
+		args.IDs = append(args.IDs, g.MediaID.String())
+		args.MinSizes = append(args.MinSizes, g.MinSize)
+		args.MaxSizes = append(args.MaxSizes, g.MaxSize)
+		args.Mismatches = append(args.Mismatches, g.Mismatch != "")
+		args.ETags = append(args.ETags, g.ETag)
+		args.VersionIDs = append(args.VersionIDs, g.VersionID)
+		args.Sequencers = append(args.Sequencers, string(g.Sequencer))
+		results[i] = media.Landed{MediaID: g.MediaID, EventTime: g.EventTime}
+		at[g.MediaID] = i
+	}
+	var verdicts []struct {
+		ID      uuid.UUID
+		Verdict media.Verdict
+	}
+	err := s.db.NewRaw(landSQL, args).Scan(ctx, &verdicts)
+	if err != nil {
+		return nil, unusable(fmt.Errorf("recording landings: %w", err))
+	}
+	for _, v := range verdicts {
+		results[at[v.ID]].Verdict = v.Verdict
+	}
+	s.metrics.landed(source, results)
+	return results, nil
+}

@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// Metrics counts changes of state, each once, after its commit.
+type Metrics struct {
+	landings *prometheus.CounterVec
+	states   *prometheus.CounterVec
+	purged   prometheus.Counter
+}
+
+// NewMetrics registers the store's metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		landings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "coatcheck_landings_total",
+			Help: "Landings recorded, by how they were learnt and what they did.",
+		}, []string{"source", "verdict"}),
+		states: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "coatcheck_media_entered_total",
+			Help: "Media that entered a state, with the reason for which they are deleted.",
+		}, []string{"state", "reason"}),
+		purged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "coatcheck_media_purged_total",
+			Help: "Tombstones forgotten.",
+		}),
+	}
+	reg.MustRegister(m.landings, m.states, m.purged)
+	return m
+}
+
+func (m *Metrics) entered(state media.State, reason media.Reason, n int) {
+	if n > 0 {
+		m.states.WithLabelValues(string(state), string(reason)).Add(float64(n))
+	}
+}
+
+func (m *Metrics) landed(source media.Source, results []media.Landed) {
+	for _, r := range results {
+		m.landings.WithLabelValues(string(source), string(r.Verdict)).Inc()
+		switch r.Verdict {
+		case media.VerdictLanded:
+			m.entered(media.StateUploaded, "", 1)
+		case media.VerdictRejected:
+			m.entered(media.StateDeleting, media.ReasonRejected, 1)
+		case media.VerdictLate:
+			m.entered(media.StateDeleting, media.ReasonLate, 1)
+		}
+	}
+}

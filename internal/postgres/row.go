@@ -1,0 +1,80 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// row is coatcheck.media as bun reads and writes it.
+type row struct {
+	bun.BaseModel `bun:"table:coatcheck.media,alias:m"`
+
+	ID             uuid.UUID         `bun:"id,pk,type:uuid"`
+	Tenant         string            `bun:"tenant"`
+	Owner          string            `bun:"owner"`
+	Key            string            `bun:"key"`
+	State          media.State       `bun:"state"`
+	Reason         media.Reason      `bun:"reason,nullzero"`
+	ContentType    string            `bun:"content_type"`
+	SizeBytes      int64             `bun:"size_bytes"`
+	ChecksumSHA256 []byte            `bun:"checksum_sha256,nullzero"`
+	FileName       string            `bun:"file_name"`
+	Metadata       map[string]string `bun:"metadata,type:jsonb,nullzero"`
+	IdempotencyKey string            `bun:"idempotency_key,nullzero"`
+	CreatedAt      time.Time         `bun:"created_at"`
+	URLExpiresAt   time.Time         `bun:"url_expires_at"`
+	LandedAt       time.Time         `bun:"landed_at,nullzero"`
+	LandedBy       media.Source      `bun:"landed_by,nullzero"`
+	ETag           string            `bun:"etag,nullzero"`
+	VersionID      string            `bun:"version_id,nullzero"`
+	Sequencer      media.Sequencer   `bun:"sequencer,nullzero"`
+	Claim          string            `bun:"claim,nullzero"`
+	ConfirmedAt    time.Time         `bun:"confirmed_at,nullzero"`
+	DeletingAt     time.Time         `bun:"deleting_at,nullzero"`
+	DeletedAt      time.Time         `bun:"deleted_at,nullzero"`
+	Attempts       int               `bun:"attempts"`
+	LastError      string            `bun:"last_error,nullzero"`
+	DueAt          time.Time         `bun:"due_at,nullzero"`
+	Revision       int64             `bun:"revision"`
+}
+
+// columns is every column of row, for statements written by hand, whose table is called m.
+var columns = schema.Safe(`m.id, m.tenant, m.owner, m.key, m.state, m.reason, m.content_type, m.size_bytes,
+	m.checksum_sha256, m.file_name, m.metadata, m.idempotency_key, m.created_at, m.url_expires_at, m.landed_at,
+	m.landed_by, m.etag, m.version_id, m.sequencer, m.claim, m.confirmed_at, m.deleting_at, m.deleted_at, m.attempts,
+	m.last_error, m.due_at, m.revision`)
+
+func fromMedia(m *media.Media) *row {
+	return &row{
+		ID: m.ID, Tenant: m.Tenant, Owner: m.Owner, Key: m.Key, State: m.State, Reason: m.Reason,
+		ContentType: m.ContentType, SizeBytes: m.SizeBytes, ChecksumSHA256: m.ChecksumSHA256, FileName: m.FileName,
+		Metadata: m.Metadata, IdempotencyKey: m.IdempotencyKey, CreatedAt: m.CreatedAt, URLExpiresAt: m.URLExpiresAt,
+		LandedAt: m.LandedAt, LandedBy: m.LandedBy, ETag: m.ETag, VersionID: m.VersionID, Sequencer: m.Sequencer,
+		Claim: m.Claim, ConfirmedAt: m.ConfirmedAt, DeletingAt: m.DeletingAt, DeletedAt: m.DeletedAt,
+		Attempts: m.Attempts, LastError: m.LastError, DueAt: m.DueAt, Revision: m.Revision,
+	}
+}
+
+func (r *row) media() *media.Media {
+	return &media.Media{
+		ID: r.ID, Tenant: r.Tenant, Owner: r.Owner, Key: r.Key, State: r.State, Reason: r.Reason,
+		ContentType: r.ContentType, SizeBytes: r.SizeBytes, ChecksumSHA256: r.ChecksumSHA256, FileName: r.FileName,
+		Metadata: r.Metadata, IdempotencyKey: r.IdempotencyKey, CreatedAt: r.CreatedAt, URLExpiresAt: r.URLExpiresAt,
+		LandedAt: r.LandedAt, LandedBy: r.LandedBy, ETag: r.ETag, VersionID: r.VersionID, Sequencer: r.Sequencer,
+		Claim: r.Claim, ConfirmedAt: r.ConfirmedAt, DeletingAt: r.DeletingAt, DeletedAt: r.DeletedAt,
+		Attempts: r.Attempts, LastError: r.LastError, DueAt: r.DueAt, Revision: r.Revision,
+	}
+}
+
+func allMedia(rows []row) []*media.Media {
+	ms := make([]*media.Media, len(rows))
+	for i := range rows {
+		ms[i] = rows[i].media()
+	}
+	return ms
+}

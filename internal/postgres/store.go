@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// Store keeps media. It is safe for concurrent use, by any number of processes.
+type Store struct {
+	db      *bun.DB
+	windows media.Windows
+	now     func() time.Time
+	metrics *Metrics
+}
+
+// NewStore returns a store that gives new rows these windows. now is the only clock that it asks; each statement and
+// transaction asks it once.
+func NewStore(db *bun.DB, windows media.Windows, now func() time.Time, metrics *Metrics) *Store {
+	return &Store{db: db, windows: windows, now: now, metrics: metrics}
+}
+
+// time returns the present with the precision that Postgres keeps.
+func (s *Store) time() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// Ping answers nil when the database can be reached and its schema is there.
+func (s *Store) Ping(ctx context.Context) error {
+	if _, err := s.db.ExecContext(ctx, "SELECT 1 FROM coatcheck.media LIMIT 0"); err != nil {
+		return unusable(fmt.Errorf("asking the database: %w", err))
+	}
+	return nil
+}
+
+// Get returns one media, or a [media.CodeNotFound] error when the scope has none with this id.
+func (s *Store) Get(ctx context.Context, scope media.Scope, id uuid.UUID) (*media.Media, error) {
+	r := new(row)
+	q := s.db.NewSelect().Model(r).Where("m.id = ?", id)
+	if err := scoped(q, scope).Scan(ctx); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, media.NotFound(id)
+		}
+		return nil, fmt.Errorf("reading media: %w", err)
+	}
+	return r.media(), nil
+}
+
+func scoped(q *bun.SelectQuery, scope media.Scope) *bun.SelectQuery {
+	q = q.Where("m.tenant = ?", scope.Tenant)
+	if scope.Owner != "" {
+		q = q.Where("m.owner = ?", scope.Owner)
+	}
+	return q
+}
+
+// Filter chooses media for [Store.List].
+type Filter struct {
+	State  media.State // empty: any
+	Before uuid.UUID   // only ids below this one; zero: from the newest
+	Limit  int
+}
+
+// List returns the scope's media, newest first.
+func (s *Store) List(ctx context.Context, scope media.Scope, f Filter) ([]*media.Media, error) {
+	var rows []row
+	q := scoped(s.db.NewSelect().Model(&rows), scope).OrderExpr("m.id DESC").Limit(int64(f.Limit))
+	if f.Before != (uuid.UUID{}) {
+		q = q.Where("m.id < ?", f.Before)
+	}
+	if f.State != "" {
+		q = q.Where("m.state = ?", f.State)
+	}
+	if f.State != "" && f.State != media.StateConfirmed {
+		q = q.Where("m.due_at IS NOT NULL") // always true of them, and lets the index of what is due serve the query
+	}
+	if err := q.Scan(ctx); err != nil {
+		return nil, fmt.Errorf("listing media: %w", err)
+	}
+	return allMedia(rows), nil
+}
+
+// BindBucket takes note of which bucket and prefix this database speaks of, the first time, and is an error when they are
+// not what was noted: whoever goes on would delete in the wrong place.
+func (s *Store) BindBucket(ctx context.Context, bucket, prefix string) error {
+	if _, err := s.db.NewRaw(`INSERT INTO coatcheck.deployment (bucket, key_prefix) VALUES (?, ?)
+		ON CONFLICT DO NOTHING`, bucket, prefix).Exec(ctx); err != nil {
+		return unusable(fmt.Errorf("binding the bucket: %w", err))
+	}
+	var was struct{ Bucket, KeyPrefix string }
+	if err := s.db.NewRaw(`SELECT bucket, key_prefix FROM coatcheck.deployment`).Scan(ctx, &was); err != nil {
+		return fmt.Errorf("binding the bucket: %w", err)
+	}
+	if was.Bucket != bucket || was.KeyPrefix != prefix {
+		return fmt.Errorf("this database belongs to bucket %q with key prefix %q, and the settings say bucket %q with key prefix %q: "+
+			"correct --bucket and --key-prefix, or use another database", was.Bucket, was.KeyPrefix, bucket, prefix)
+	}
+	return nil
+}
