@@ -80,6 +80,12 @@ const (
 	EventLandLate Event = "land_late"
 )
 
+// Events lists every event.
+var Events = []Event{
+	EventLand, EventReject, EventConfirm, EventRelease, EventDelete, EventCancel, EventExpireUpload, EventExpireClaim,
+	EventGone, EventLandLate,
+}
+
 // Transition is one row of the table: in state From, Event moves the media to To, with Reason.
 type Transition struct {
 	From   State
