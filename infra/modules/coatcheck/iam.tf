@@ -1,0 +1,131 @@
+# One policy for each process, and one for the person who sends dead letters back. Each grants what that process
+# calls and nothing else; a process that runs several roles is given several policies.
+
+locals {
+  # Presigning asks nothing of AWS, but a presigned request can do only what its signer may: the API holds the
+  # right to write what it lets others write.
+  api_statements = [
+    {
+      Sid      = "PresignUploadsAndReadObjects"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
+      Resource = local.managed_objects_arn
+    },
+    # HEAD of a key that does not exist answers 404 to those who may list, and 403 to all others. Only a 404 says
+    # that an upload has not landed.
+    {
+      Sid       = "TellAbsentFromForbidden"
+      Effect    = "Allow"
+      Action    = ["s3:ListBucket"]
+      Resource  = aws_s3_bucket.media.arn
+      Condition = local.managed_prefix_condition
+    },
+  ]
+
+  consumer_statements = [
+    {
+      Sid    = "ReceiveAndAcknowledge"
+      Effect = "Allow"
+      Action = [
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+      ]
+      Resource = aws_sqs_queue.landings.arn
+    },
+    # The number of dead letters is one of the consumer's metrics.
+    {
+      Sid      = "CountDeadLetters"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes"]
+      Resource = aws_sqs_queue.dead_letters.arn
+    },
+  ]
+
+  # The grants on versions stay when versioning is off: versions outlive its suspension, and where there never
+  # were any they allow nothing more.
+  sweeper_statements = [
+    {
+      Sid    = "LookAtAndDeleteObjects"
+      Effect = "Allow"
+      Action = [
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+      ]
+      Resource = local.managed_objects_arn
+    },
+    {
+      Sid       = "ListManagedPrefix"
+      Effect    = "Allow"
+      Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
+      Resource  = aws_s3_bucket.media.arn
+      Condition = local.managed_prefix_condition
+    },
+  ]
+
+  # A move task acts for whoever started it: it receives and deletes at one end and sends at the other.
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+  redrive_statements = [
+    {
+      Sid    = "MoveFromDeadLetters"
+      Effect = "Allow"
+      Action = [
+        "sqs:CancelMessageMoveTask",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ListMessageMoveTasks",
+        "sqs:ReceiveMessage",
+        "sqs:StartMessageMoveTask",
+      ]
+      Resource = aws_sqs_queue.dead_letters.arn
+    },
+    {
+      Sid      = "MoveToQueue"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = aws_sqs_queue.landings.arn
+    },
+  ]
+
+  policy_descriptions = {
+    api      = "coatcheck api: presign uploads and downloads, look at objects under ${var.key_prefix}"
+    consumer = "coatcheck consumer: receive and acknowledge notifications"
+    sweeper  = "coatcheck sweeper: list, look at and delete objects under ${var.key_prefix}"
+    redrive  = "coatcheck operator: send dead letters back to the queue"
+  }
+
+  # As strings, because the lists hold objects of different types and would not fit one map.
+  policy_documents = {
+    api      = jsonencode({ Version = "2012-10-17", Statement = concat(local.api_statements, local.api_kms_statements) })
+    consumer = jsonencode({ Version = "2012-10-17", Statement = concat(local.consumer_statements, local.consumer_kms_statements) })
+    sweeper  = jsonencode({ Version = "2012-10-17", Statement = concat(local.sweeper_statements, local.sweeper_kms_statements) })
+    redrive  = jsonencode({ Version = "2012-10-17", Statement = concat(local.redrive_statements, local.redrive_kms_statements) })
+  }
+
+  attachments = merge([
+    for process, roles in var.attach_policies_to_roles : {
+      for role in roles : "${process}/${role}" => { process = process, role = role }
+    }
+  ]...)
+}
+
+resource "aws_iam_policy" "process" {
+  for_each = var.create_policies ? local.policy_descriptions : {}
+
+  name        = "${local.name}-${each.key}"
+  path        = var.policy_path
+  description = each.value
+  policy      = local.policy_documents[each.key]
+  tags        = var.tags
+}
+
+resource "aws_iam_role_policy_attachment" "process" {
+  for_each = local.attachments
+
+  role       = each.value.role
+  policy_arn = aws_iam_policy.process[each.value.process].arn
+}

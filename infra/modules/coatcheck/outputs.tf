@@ -1,0 +1,58 @@
+output "bucket_name" {
+  description = "Name of the bucket."
+  value       = aws_s3_bucket.media.id
+}
+
+output "bucket_arn" {
+  description = "ARN of the bucket."
+  value       = aws_s3_bucket.media.arn
+}
+
+output "queue_url" {
+  description = "URL of the queue with the bucket's notifications."
+  value       = aws_sqs_queue.landings.url
+}
+
+output "queue_arn" {
+  description = "ARN of the queue with the bucket's notifications."
+  value       = aws_sqs_queue.landings.arn
+}
+
+output "dead_letter_queue_url" {
+  description = "URL of the dead-letter queue."
+  value       = aws_sqs_queue.dead_letters.url
+}
+
+output "dead_letter_queue_arn" {
+  description = "ARN of the dead-letter queue."
+  value       = aws_sqs_queue.dead_letters.arn
+}
+
+output "policy_arns" {
+  description = "ARNs of the IAM policies by process (api, consumer, sweeper, redrive); empty when create_policies is false."
+  value       = { for process, policy in aws_iam_policy.process : process => policy.arn }
+}
+
+output "policy_documents" {
+  description = "The same policies as JSON, for those who make IAM policies elsewhere."
+  value       = local.policy_documents
+}
+
+output "alarm_arns" {
+  description = "ARNs of the alarms by name (dead-letters, oldest-message, in-flight); empty when create_alarms is false."
+  value       = { for name, alarm in aws_cloudwatch_metric_alarm.queue : name => alarm.arn }
+}
+
+# Handed out only once the bucket is ready for uploads: whoever starts the service with these finds the
+# notification in place.
+output "environment" {
+  description = "Environment variables that `coatcheck serve` reads to find all of this."
+  value = {
+    AWS_REGION                      = local.region
+    COATCHECK_BUCKET                = aws_s3_bucket.media.id
+    COATCHECK_KEY_PREFIX            = var.key_prefix
+    COATCHECK_QUEUE_URL             = aws_sqs_queue.landings.url
+    COATCHECK_DEAD_LETTER_QUEUE_URL = aws_sqs_queue.dead_letters.url
+  }
+  depends_on = [aws_s3_bucket_notification.media]
+}
