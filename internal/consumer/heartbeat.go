@@ -1,0 +1,133 @@
+package consumer
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// heartbeats keeps messages hidden from receive to acknowledgement: half a visibility timeout after a message was
+// hidden last, it is hidden anew for a whole one.
+type heartbeats struct {
+	c *Consumer
+
+	mu    sync.Mutex
+	since map[*item]time.Time // when it was hidden last
+
+	// round is held while calls are under way that were made for what since held before.
+	round sync.Mutex
+}
+
+func newHeartbeats(c *Consumer) *heartbeats {
+	return &heartbeats{c: c, since: map[*item]time.Time{}}
+}
+
+// add begins with a message that was just received.
+func (h *heartbeats) add(it *item) {
+	h.mu.Lock()
+	h.since[it] = time.Now()
+	h.c.metrics.inFlight.Set(float64(len(h.since)))
+	h.mu.Unlock()
+}
+
+// remove ends with messages. One more heartbeat may be under way for them.
+func (h *heartbeats) remove(items []*item) {
+	h.mu.Lock()
+	for _, it := range items {
+		delete(h.since, it)
+	}
+	h.c.metrics.inFlight.Set(float64(len(h.since)))
+	h.mu.Unlock()
+}
+
+// drop ends with messages and returns when no heartbeat for them is under way any more.
+func (h *heartbeats) drop(items []*item) {
+	h.remove(items)
+	h.round.Lock()
+	h.round.Unlock() //nolint:staticcheck // waiting is all that is wanted
+}
+
+// run beats until ctx ends.
+func (h *heartbeats) run(ctx context.Context) {
+	// Eight looks in a visibility timeout: no message goes without for more than five eighths of it, and a call that
+	// failed can be made again before the time is up.
+	ticker := time.NewTicker(h.c.cfg.VisibilityTimeout / 8)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			h.beat(ctx)
+		}
+	}
+}
+
+// beatCalls is how many calls one round makes at a time.
+const beatCalls = 4
+
+// beat makes one round: it extends everything that is due.
+func (h *heartbeats) beat(ctx context.Context) {
+	h.round.Lock()
+	defer h.round.Unlock()
+	began := time.Now()
+	due := h.due(began)
+	var calls sync.WaitGroup
+	free := make(chan struct{}, beatCalls)
+	for chunk := range slices.Chunk(due, receiveSize) {
+		free <- struct{}{}
+		calls.Go(func() {
+			defer func() { <-free }()
+			h.extend(ctx, began, chunk)
+		})
+	}
+	calls.Wait()
+}
+
+// due returns the messages that were hidden last at least half a visibility timeout ago.
+func (h *heartbeats) due(now time.Time) []*item {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var due []*item
+	for it, since := range h.since {
+		if now.Sub(since) >= h.c.cfg.VisibilityTimeout/2 {
+			due = append(due, it)
+		}
+	}
+	return due
+}
+
+func (h *heartbeats) extend(ctx context.Context, began time.Time, items []*item) {
+	receipts := make([]string, len(items))
+	for i, it := range items {
+		receipts[i] = it.Receipt
+	}
+	failures := h.c.queue.SetVisibility(ctx, receipts, h.c.cfg.VisibilityTimeout)
+	failed := make(map[string]Failure, len(failures))
+	for _, f := range failures {
+		failed[f.Receipt] = f
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, it := range items {
+		if _, held := h.since[it]; !held {
+			continue // it was acknowledged meanwhile, and the call may well have failed for that
+		}
+		f, bad := failed[it.Receipt]
+		switch {
+		case !bad:
+			h.since[it] = began
+			h.c.metrics.heartbeats.WithLabelValues("extended").Inc()
+		case f.Final:
+			// It is no longer ours to extend: somebody else has it, or SQS hides no message for more than 12 hours.
+			delete(h.since, it)
+			h.c.metrics.heartbeats.WithLabelValues("lost").Inc()
+			h.c.trouble("a message can no longer be kept hidden: it may be handled twice", "message", it.ID, "error", f.Err)
+		default:
+			h.c.metrics.heartbeats.WithLabelValues("failed").Inc()
+			h.c.trouble("keeping messages hidden failed: it is tried again", "messages", len(failures), "error", f.Err)
+		}
+	}
+	h.c.metrics.inFlight.Set(float64(len(h.since)))
+}

@@ -1,0 +1,142 @@
+package consumer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/backoff"
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// write records what is handed over until there is nothing more to come. When ctx ends it finishes the batch that it
+// has begun and gives back the others.
+func (c *Consumer) write(ctx, work context.Context) {
+	var rest []*item
+	for {
+		batch, left, ok := c.gather(rest)
+		if !ok {
+			return
+		}
+		rest = left
+		if ctx.Err() != nil {
+			c.giveBack(slices.Concat(batch, rest))
+			rest = nil
+			continue
+		}
+		c.commit(ctx, work, batch)
+	}
+}
+
+// gather returns the next batch: what was left of the last hand-over and, without waiting for more, what else is
+// there, up to the size of a batch. It waits only when it has nothing. What no longer fits is returned as left. ok is
+// false when nothing more will come.
+func (c *Consumer) gather(rest []*item) (batch, left []*item, ok bool) {
+	if len(rest) == 0 {
+		if rest, ok = <-c.handover; !ok {
+			return nil, nil, false
+		}
+	}
+	landings := 0
+	for {
+		for i, it := range rest {
+			n := len(it.landings)
+			if len(batch) == c.cfg.BatchSize || len(batch) > 0 && landings+n > maxLandings {
+				return batch, rest[i:], true
+			}
+			batch, landings = append(batch, it), landings+n
+		}
+		select {
+		case rest, ok = <-c.handover:
+			if !ok {
+				return batch, nil, true
+			}
+		default:
+			return batch, nil, true
+		}
+	}
+}
+
+// commit records a batch and passes it on for acknowledgement (R4). It does not return before the batch is recorded or
+// left: an outage stops the writers, and by that the pollers.
+func (c *Consumer) commit(ctx, work context.Context, batch []*item) {
+	for failures := 1; ; failures++ {
+		err := c.land(work, batch)
+		if err == nil {
+			c.handled(batch)
+			return
+		}
+		if work.Err() == nil && !c.passing(err) {
+			c.isolate(ctx, work, batch, err)
+			return
+		}
+		c.metrics.retries.Inc()
+		c.trouble("recording landings failed: it is tried again", "error", err, "messages", len(batch), "failures", failures)
+		if backoff.Sleep(ctx, c.cfg.Retry.Delay(failures)) != nil || work.Err() != nil {
+			c.giveBack(batch)
+			return
+		}
+	}
+}
+
+// isolate deals with a batch that was refused for good: tried one at a time, all but the bad ones land. A bad one is
+// left to its visibility timeout.
+func (c *Consumer) isolate(ctx, work context.Context, batch []*item, err error) {
+	if len(batch) == 1 {
+		it := batch[0]
+		c.beats.remove(batch)
+		c.metrics.messages.WithLabelValues("refused").Inc()
+		if c.unclear.add(it.ID) {
+			c.log.Error("message refused by the database: it is left for the dead-letter queue",
+				"message", it.ID, "receives", it.Receives, "landings", len(it.landings), "error", err)
+		}
+		return
+	}
+	c.metrics.isolations.Inc()
+	c.trouble("recording landings was refused: each message is tried alone", "error", err, "messages", len(batch))
+	for i, it := range batch {
+		if ctx.Err() != nil {
+			c.giveBack(batch[i:])
+			return
+		}
+		c.commit(ctx, work, []*item{it})
+	}
+}
+
+// land makes one attempt to record a batch, and measures it.
+func (c *Consumer) land(work context.Context, batch []*item) error {
+	n := 0
+	for _, it := range batch {
+		n += len(it.landings)
+	}
+	landings := make([]media.Landing, 0, n)
+	for _, it := range batch {
+		landings = append(landings, it.landings...)
+	}
+	ctx, cancel := context.WithTimeout(work, c.cfg.LandTimeout)
+	defer cancel()
+	began := time.Now()
+	landed, err := c.lander.Land(ctx, media.SourceNotification, landings)
+	c.metrics.landSeconds.Observe(time.Since(began).Seconds())
+	if err != nil {
+		return err
+	}
+	c.metrics.batchLandings.Observe(float64(n))
+	now := c.now()
+	for _, l := range landed {
+		c.metrics.verdicts.WithLabelValues(string(l.Verdict)).Inc()
+		if l.Verdict == media.VerdictLanded && !l.EventTime.IsZero() {
+			c.metrics.lag.Observe(max(0, now.Sub(l.EventTime).Seconds())) // the clocks are not the same
+		}
+	}
+	return nil
+}
+
+// handled passes on a batch that is committed to the deleters, all but what was understood in part only.
+func (c *Consumer) handled(batch []*item) {
+	done := slices.DeleteFunc(batch, func(it *item) bool { return it.unclear != nil })
+	c.metrics.messages.WithLabelValues("landed").Add(float64(len(done)))
+	for chunk := range slices.Chunk(done, receiveSize) {
+		c.acks <- chunk
+	}
+}
