@@ -62,3 +62,10 @@ type Windows struct {
 	Claim     time.Duration // UPLOADED may last this long
 	Tombstone time.Duration // DELETED is kept this long: a PUT that began in time may end this much later
 }
+
+// Page chooses media for a listing, newest first.
+type Page struct {
+	State  State     // empty: any
+	Before uuid.UUID // only ids below this one; zero: from the newest
+	Limit  int
+}

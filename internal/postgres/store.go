@@ -59,24 +59,17 @@ func scoped(q *bun.SelectQuery, scope media.Scope) *bun.SelectQuery {
 	return q
 }
 
-// Filter chooses media for [Store.List].
-type Filter struct {
-	State  media.State // empty: any
-	Before uuid.UUID   // only ids below this one; zero: from the newest
-	Limit  int
-}
-
 // List returns the scope's media, newest first.
-func (s *Store) List(ctx context.Context, scope media.Scope, f Filter) ([]*media.Media, error) {
+func (s *Store) List(ctx context.Context, scope media.Scope, page media.Page) ([]*media.Media, error) {
 	var rows []row
-	q := scoped(s.db.NewSelect().Model(&rows), scope).OrderExpr("m.id DESC").Limit(int64(f.Limit))
-	if f.Before != (uuid.UUID{}) {
-		q = q.Where("m.id < ?", f.Before)
+	q := scoped(s.db.NewSelect().Model(&rows), scope).OrderExpr("m.id DESC").Limit(int64(page.Limit))
+	if page.Before != (uuid.UUID{}) {
+		q = q.Where("m.id < ?", page.Before)
 	}
-	if f.State != "" {
-		q = q.Where("m.state = ?", f.State)
+	if page.State != "" {
+		q = q.Where("m.state = ?", page.State)
 	}
-	if f.State != "" && f.State != media.StateConfirmed {
+	if page.State != "" && page.State != media.StateConfirmed {
 		q = q.Where("m.due_at IS NOT NULL") // always true of them, and lets the index of what is due serve the query
 	}
 	if err := q.Scan(ctx); err != nil {

@@ -1,0 +1,101 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+	coatcheckv1 "github.com/coatcheck/coatcheck/proto/coatcheck/v1"
+)
+
+var (
+	errInternal       = errors.New("internal error; the server's log tells more")
+	errUnknownService = errors.New("no such service here")
+)
+
+// refusals maps the domain's errors to Connect's codes: the only place that does.
+var refusals = map[media.Code]struct {
+	code   connect.Code
+	reason coatcheckv1.ErrorReason
+}{
+	media.CodeInvalid:             {connect.CodeInvalidArgument, coatcheckv1.ErrorReason_ERROR_REASON_INVALID_FIELD},
+	media.CodeNotFound:            {connect.CodeNotFound, coatcheckv1.ErrorReason_ERROR_REASON_NOT_FOUND},
+	media.CodeNotLanded:           {connect.CodeFailedPrecondition, coatcheckv1.ErrorReason_ERROR_REASON_NOT_LANDED},
+	media.CodeGone:                {connect.CodeFailedPrecondition, coatcheckv1.ErrorReason_ERROR_REASON_GONE},
+	media.CodeClaimConflict:       {connect.CodeAlreadyExists, coatcheckv1.ErrorReason_ERROR_REASON_CLAIM_CONFLICT},
+	media.CodeConfirmed:           {connect.CodeFailedPrecondition, coatcheckv1.ErrorReason_ERROR_REASON_CONFIRMED},
+	media.CodeNotConfirmed:        {connect.CodeFailedPrecondition, coatcheckv1.ErrorReason_ERROR_REASON_NOT_CONFIRMED},
+	media.CodeIdempotencyMismatch: {connect.CodeAlreadyExists, coatcheckv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_MISMATCH},
+}
+
+// refuse makes a Connect error of the domain's refusals of a batch, nil where an item was not refused. The code is the
+// first refusal's; each has a detail.
+func refuse(message string, items []*media.Error) *connect.Error {
+	var answer *connect.Error
+	for i, item := range items {
+		if item == nil {
+			continue
+		}
+		known := refusals[item.Code]
+		if answer == nil {
+			answer = connect.NewError(known.code, errors.New(message))
+		}
+		info := &coatcheckv1.ErrorInfo{
+			Reason: known.reason, State: states[item.State], DeleteReason: deleteReasons[item.Reason], Field: item.Field,
+			Rule: item.Rule, Message: item.Message, Index: int32(i),
+		}
+		if item.MediaID != (uuid.UUID{}) {
+			info.MediaId = item.MediaID.String()
+		}
+		if detail, err := connect.NewErrorDetail(info); err == nil {
+			answer.AddDetail(detail)
+		}
+	}
+	return answer
+}
+
+// errorMapper is the interceptor through which every answer goes: a refusal of the domain becomes its Connect error;
+// what nobody foresaw is logged and answered with its text hidden.
+type errorMapper struct {
+	logger *slog.Logger
+	// transient tells faults of a server behind us that will pass: the caller may simply try again.
+	transient func(error) bool
+}
+
+func (e errorMapper) intercept(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		answer, err := next(ctx, req)
+		if err == nil {
+			return answer, nil
+		}
+		return nil, e.answer(ctx, req.Spec().Procedure, err)
+	}
+}
+
+func (e errorMapper) answer(ctx context.Context, procedure string, err error) error {
+	if _, ok := errors.AsType[*connect.Error](err); ok {
+		return err
+	}
+	if refusal, ok := errors.AsType[*media.Error](err); ok {
+		return refuse(refusal.Message, []*media.Error{refusal})
+	}
+	if batch, ok := errors.AsType[*media.BatchError](err); ok {
+		return refuse(batch.Error(), batch.Items)
+	}
+	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return connect.NewError(connect.CodeCanceled, errors.New("the caller went away"))
+	case errors.Is(err, context.DeadlineExceeded):
+		e.logger.WarnContext(ctx, "call ran out of time", "procedure", procedure, "error", err)
+		return connect.NewError(connect.CodeDeadlineExceeded, errors.New("it took too long; try again"))
+	case e.transient(err):
+		e.logger.ErrorContext(ctx, "call failed for now", "procedure", procedure, "error", err)
+		return connect.NewError(connect.CodeUnavailable, errors.New("a server behind coatcheck does not answer; try again"))
+	}
+	e.logger.ErrorContext(ctx, "call failed", "procedure", procedure, "error", err)
+	return connect.NewError(connect.CodeInternal, errInternal)
+}
