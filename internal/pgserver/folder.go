@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	temporaryPrefix = "coatcheck-pg-"
-
 	dataName   = "data"
 	freshName  = "data.new" // becomes data when initdb is done
 	runName    = "run"
@@ -37,6 +35,24 @@ type folder struct {
 	socketDir string
 	temporary bool
 	ownerLock *os.File
+}
+
+// dataFolder returns the path of the folder to use, made when missing, with its links followed.
+func dataFolder(cfg Config) (string, error) {
+	if cfg.Dir == "" {
+		return makeTemporary(cfg.Durable)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the data folder: %w", err)
+	}
+	abs, err := filepath.Abs(cfg.Dir)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding the data folder: %w", err)
+	}
+	return abs, nil
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
@@ -90,7 +106,10 @@ func (f *folder) close() error {
 		errs = append(errs, os.RemoveAll(f.socketDir))
 	}
 	if f.temporary {
-		errs = append(errs, os.RemoveAll(f.dir))
+		// A process that is still ending would put files where others are being removed.
+		ctx, cancel := context.WithTimeout(context.Background(), immediateLimit)
+		errs = append(errs, f.endOrphan(ctx), os.RemoveAll(f.dir))
+		cancel()
 	}
 	return errors.Join(append(errs, f.ownerLock.Close())...)
 }

@@ -16,15 +16,12 @@ import (
 const (
 	ownerLockName    = "owner.lock"
 	postgresLockName = "postgres.lock"
-
-	// abandonedAge keeps the clean-up away from a folder that is just being made.
-	abandonedAge = time.Minute
 )
 
 // lock takes a lock file, or returns syscall.EWOULDBLOCK. The lock belongs to the open file: it ends when the last
 // process that has it ends, however that comes.
 func lock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -109,26 +106,6 @@ func (f *folder) removeStalePID(ctx context.Context) error {
 		return fmt.Errorf("removing a stale %s: %w", pidName, err)
 	}
 	return nil
-}
-
-// removeAbandoned removes temporary data folders whose processes were killed before they could.
-func removeAbandoned(parent string) {
-	dirs, _ := filepath.Glob(filepath.Join(parent, temporaryPrefix+"*"))
-	for _, dir := range dirs {
-		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < abandonedAge {
-			continue
-		}
-		owner, err := lock(filepath.Join(dir, ownerLockName))
-		if err != nil {
-			continue
-		}
-		if server, err := lock(filepath.Join(dir, postgresLockName)); err == nil {
-			_ = os.RemoveAll(dir)
-			_ = server.Close()
-		}
-		_ = owner.Close()
-	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -36,7 +36,7 @@ var ErrInUse = errors.New("the data folder is in use")
 // Config says which Postgres to run and how. The zero value runs a temporary, fast and forgetful one.
 type Config struct {
 	// Dir is the folder for data, logs and locks, made when missing and kept between runs. Empty: a temporary one,
-	// removed by Stop.
+	// removed by Stop; unless Durable is set or TMPDIR says where to put it, it lies in memory if that has room.
 	Dir string
 	// DatabaseURL names a server that is already running. When it is set, nothing is started and nothing is stopped.
 	DatabaseURL string
@@ -80,14 +80,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.DatabaseURL != "" {
 		return connectExternal(ctx, cfg)
 	}
-	dir, err := dataFolder(cfg.Dir)
+	dir, err := dataFolder(cfg)
 	if err != nil {
 		return nil, err
 	}
 	as, err := chooseRunAs(ctx, dir)
 	if err != nil {
 		if cfg.Dir == "" {
-			_ = os.RemoveAll(dir)
+			err = errors.Join(err, os.RemoveAll(dir))
 		}
 		return nil, err
 	}
@@ -140,29 +140,6 @@ func (c Config) withDefaults() (Config, error) {
 		c.BinDir = abs
 	}
 	return c, nil
-}
-
-// dataFolder returns the absolute path of the folder to use, made when missing.
-func dataFolder(dir string) (string, error) {
-	if dir == "" {
-		removeAbandoned(os.TempDir())
-		made, err := os.MkdirTemp("", temporaryPrefix)
-		if err != nil {
-			return "", fmt.Errorf("making a temporary data folder: %w", err)
-		}
-		return made, nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("making the data folder: %w", err)
-	}
-	abs, err := filepath.Abs(dir)
-	if err == nil {
-		abs, err = filepath.EvalSymlinks(abs)
-	}
-	if err != nil {
-		return "", fmt.Errorf("finding the data folder: %w", err)
-	}
-	return abs, nil
 }
 
 // Stop shuts the server down, rolling back what is in progress, and waits until it is gone. If ctx ends first or

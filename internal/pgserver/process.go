@@ -86,7 +86,11 @@ func (p *process) shutDown(ctx context.Context) error {
 }
 
 func (p *process) kill() error {
-	p.signal(syscall.SIGKILL)
+	select {
+	case <-p.exited:
+	default:
+		_ = syscall.Kill(-p.pid, syscall.SIGKILL) // with its group, for initdb's children
+	}
 	if !p.within(context.Background(), immediateLimit) {
 		return fmt.Errorf("killing postgres: process %d does not end", p.pid)
 	}
@@ -163,6 +167,9 @@ func (s *Server) arguments() []string {
 	if !s.cfg.Durable {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off",
 			"wal_level=minimal", "max_wal_senders=0")
+	}
+	if s.folder.temporary {
+		settings = append(settings, "min_wal_size=32MB", "max_wal_size=256MB") // of memory, perhaps
 	}
 	args := []string{"-D", s.folder.path(dataName)}
 	for _, setting := range settings {

@@ -98,8 +98,13 @@ func owner(dir string) (uid, gid int, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("finding the owner of the data folder: %w", err)
 	}
+	uid, gid = ownerOf(info)
+	return uid, gid, nil
+}
+
+func ownerOf(info fs.FileInfo) (uid, gid int) {
 	stat := info.Sys().(*syscall.Stat_t)
-	return int(stat.Uid), int(stat.Gid), nil
+	return int(stat.Uid), int(stat.Gid)
 }
 
 // works tries whether a process can be started so at all: containers forbid namespaces, and sometimes credentials.

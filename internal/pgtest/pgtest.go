@@ -2,17 +2,13 @@ package pgtest
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"github.com/coatcheck/coatcheck/internal/pgserver"
 )
@@ -83,9 +79,10 @@ func Server(t testing.TB) *pgserver.Server {
 	shared.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 		defer cancel()
-		shared.server, shared.err = startServer(ctx, os.Getenv(URLVariable))
+		url := os.Getenv(URLVariable)
+		shared.server, shared.err = startServer(ctx, url)
 		if shared.err == nil {
-			shared.admin, shared.err = newAdmin(shared.server)
+			shared.admin, shared.err = newAdmin(ctx, shared.server, url == "")
 		}
 	})
 	if shared.err != nil {
@@ -142,50 +139,3 @@ func Private(t testing.TB) (*pgserver.Server, string) {
 	}
 	return server, url
 }
-
-// admin creates and drops databases on one server.
-type admin struct {
-	server *pgserver.Server
-	db     *sql.DB
-
-	template    sync.Once
-	templateErr error
-}
-
-func newAdmin(server *pgserver.Server) (*admin, error) {
-	db, err := sql.Open("pgx", server.URL(""))
-	if err != nil {
-		return nil, fmt.Errorf("opening the server: %w", err)
-	}
-	db.SetMaxOpenConns(4)
-	db.SetMaxIdleConns(4)
-	return &admin{server: server, db: db}, nil
-}
-
-func (a *admin) create(t testing.TB, migrated bool) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
-	defer cancel()
-	template := "template0"
-	if migrated {
-		template = templateName()
-		a.template.Do(func() { a.templateErr = a.makeTemplate(ctx, template) })
-		if a.templateErr != nil {
-			t.Fatalf("making the template database: %v", a.templateErr)
-		}
-	}
-	name := databaseName(t.Name())
-	if _, err := a.db.ExecContext(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template)); err != nil {
-		t.Fatalf("creating a database: %v", err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
-		defer cancel()
-		if _, err := a.db.ExecContext(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)"); err != nil {
-			t.Errorf("dropping the test's database: %v", err)
-		}
-	})
-	return a.server.URL(name)
-}
-
-func quote(identifier string) string { return `"` + strings.ReplaceAll(identifier, `"`, `""`) + `"` }
