@@ -61,19 +61,17 @@ func nobody() runAs {
 // chooseRunAs returns the user to run Postgres as on that data folder; see the package comment for the rule.
 func chooseRunAs(ctx context.Context, dir string) (runAs, error) {
 	if os.Geteuid() != 0 {
-		return self(), nil
+		return chooseSelf(ctx), nil
 	}
-	if uid, gid, err := owner(dir); err != nil {
+	uid, gid, err := owner(dir)
+	if err != nil {
 		return runAs{}, err
-	} else if uid != 0 {
-		as := another("user "+strconv.Itoa(uid), uid, gid)
-		if err := as.works(ctx); err != nil {
-			return runAs{}, fmt.Errorf("running Postgres as the owner of %s (root cannot run it as itself): %w", dir, err)
-		}
-		return as, as.reaches(dir)
+	}
+	if uid != 0 {
+		return chooseOwner(ctx, dir, uid, gid)
 	}
 	var refusals []error
-	if as, ok := rootElsewhere(); ok {
+	if as, ok := renamed(0, 0); ok {
 		err := as.works(ctx)
 		if err == nil {
 			return as, nil
@@ -87,6 +85,37 @@ func chooseRunAs(ctx context.Context, dir string) (runAs, error) {
 			"run coatcheck as an ordinary user, or give a database URL: %w", errors.Join(refusals...))
 	}
 	return as, as.reaches(dir)
+}
+
+// chooseSelf is for an ordinary user. One that the system has no name for, as containers are often run, is refused by
+// initdb, and so gets another number where that can be had.
+func chooseSelf(ctx context.Context) runAs {
+	if !known(os.Geteuid()) {
+		if as, ok := renamed(os.Geteuid(), os.Getegid()); ok && as.works(ctx) == nil {
+			return as
+		}
+	}
+	return self()
+}
+
+// chooseOwner is for root on somebody else's folder.
+func chooseOwner(ctx context.Context, dir string, uid, gid int) (runAs, error) {
+	as := another("user "+strconv.Itoa(uid), uid, gid)
+	if !known(uid) {
+		if in, ok := renamed(uid, gid); ok && in.works(ctx) == nil {
+			as = in
+		}
+	}
+	if err := as.works(ctx); err != nil {
+		return runAs{}, fmt.Errorf("running Postgres as the owner of %s (root cannot run it as itself): %w", dir, err)
+	}
+	return as, as.reaches(dir)
+}
+
+// known tells whether the system has a name for a user.
+func known(uid int) bool {
+	_, err := user.LookupId(strconv.Itoa(uid))
+	return err == nil
 }
 
 // owner returns who owns the data in a data folder, or the folder itself while it holds none.

@@ -2,5 +2,5 @@
 
 package pgserver
 
-// rootElsewhere needs user namespaces, which only Linux has.
-func rootElsewhere() (runAs, bool) { return runAs{}, false }
+// renamed needs user namespaces, which only Linux has.
+func renamed(uid, gid int) (runAs, bool) { return runAs{}, false }

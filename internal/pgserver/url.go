@@ -23,9 +23,13 @@ func (s *Server) URL(database string) string {
 		database = "postgres"
 	}
 	q := url.Values{"host": {s.folder.socketDir}, "port": {strconv.Itoa(port)}, "sslmode": {"disable"}}
-	// A slash needs no escape in a query, and the string is one that people read.
-	return "postgres://" + superuser + "@/" + url.PathEscape(database) + "?" +
-		strings.ReplaceAll(q.Encode(), "%2F", "/")
+	return "postgres://" + superuser + "@/" + url.PathEscape(database) + "?" + encode(q)
+}
+
+// encode is for libpq and pgx, which take a plus sign for itself, and for people, who read paths: a slash needs no
+// escape in a query.
+func encode(q url.Values) string {
+	return strings.NewReplacer("+", "%20", "%2F", "/").Replace(q.Encode())
 }
 
 // withDatabase replaces the database's name in a connection string of either form.
@@ -39,7 +43,7 @@ func withDatabase(dsn, database string) string {
 			q := u.Query()
 			q.Del("dbname")
 			q.Del("database")
-			u.RawQuery = q.Encode()
+			u.RawQuery = encode(q)
 			return u.String()
 		}
 	}
