@@ -14,29 +14,16 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 )
 
-// Request is a presigned request: whoever has it may send it, any number of times, until it expires. S3 looks at the
-// signature when the request begins, so that an upload may end much later.
-type Request struct {
-	Method string
-	URL    string
-	// Header holds every signed header but Host, to be sent exactly as it is. Browsers set Content-Length by
-	// themselves, to the size of what they send, and do not let scripts do it.
-	Header http.Header
-	// ExpiresAt is when the URL ends: with its time to live, or with the credentials that signed it when they end
-	// before.
-	ExpiresAt time.Time
-}
-
 // maxTTL is the longest that S3 lets a presigned URL live.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 const maxTTL = 7 * 24 * time.Hour
 
 // PresignPut returns the request that uploads the media's object and that nothing else fits: size, content type,
 // checksum when one was declared, and that no object is there yet, are all signed.
-func (s *Store) PresignPut(ctx context.Context, m *media.Media, ttl time.Duration) (Request, error) {
+func (s *Store) PresignPut(ctx context.Context, m *media.Media, ttl time.Duration) (media.Presigned, error) {
 	if m.SizeBytes <= 0 {
 		// The SDK leaves a length of 0 out of the signature, and with it the upload's bound.
-		return Request{}, fmt.Errorf("presigning the upload of media %s: size is %d, must be at least 1", m.ID, m.SizeBytes)
+		return media.Presigned{}, fmt.Errorf("presigning the upload of media %s: size is %d, must be at least 1", m.ID, m.SizeBytes)
 	}
 	in := &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &m.Key,
@@ -49,7 +36,7 @@ func (s *Store) PresignPut(ctx context.Context, m *media.Media, ttl time.Duratio
 	signer := s.signer(ttl)
 	signed, err := s.presign.PresignPutObject(ctx, in, signer.use)
 	if err != nil {
-		return Request{}, fmt.Errorf("presigning the upload of media %s: %w", m.ID, err)
+		return media.Presigned{}, fmt.Errorf("presigning the upload of media %s: %w", m.ID, err)
 	}
 	return signer.request(signed), nil
 }
@@ -57,7 +44,7 @@ func (s *Store) PresignPut(ctx context.Context, m *media.Media, ttl time.Duratio
 // PresignGet returns the request that downloads the media's object, as a link that needs no header. The object is
 // always an attachment: what a user has uploaded must not run as a page, and images, audio and video are shown in
 // pages all the same.
-func (s *Store) PresignGet(ctx context.Context, m *media.Media, ttl time.Duration) (Request, error) {
+func (s *Store) PresignGet(ctx context.Context, m *media.Media, ttl time.Duration) (media.Presigned, error) {
 	in := &s3.GetObjectInput{
 		Bucket: &s.bucket, Key: &m.Key,
 		ResponseContentType: &m.ContentType, ResponseContentDisposition: aws.String(attachment(m.FileName)),
@@ -68,7 +55,7 @@ func (s *Store) PresignGet(ctx context.Context, m *media.Media, ttl time.Duratio
 	signer := s.signer(ttl)
 	signed, err := s.presign.PresignGetObject(ctx, in, signer.use)
 	if err != nil {
-		return Request{}, fmt.Errorf("presigning the download of media %s: %w", m.ID, err)
+		return media.Presigned{}, fmt.Errorf("presigning the download of media %s: %w", m.ID, err)
 	}
 	return signer.request(signed), nil
 }
@@ -106,8 +93,8 @@ func (p *signer) PresignHTTP(
 
 func (p *signer) use(o *s3.PresignOptions) { o.Presigner, o.Expires = p, p.ttl }
 
-func (p *signer) request(signed *v4.PresignedHTTPRequest) Request {
-	r := Request{Method: signed.Method, URL: signed.URL, Header: signed.SignedHeader.Clone(), ExpiresAt: p.at.Add(p.ttl)}
+func (p *signer) request(signed *v4.PresignedHTTPRequest) media.Presigned {
+	r := media.Presigned{Method: signed.Method, URL: signed.URL, Header: signed.SignedHeader.Clone(), ExpiresAt: p.at.Add(p.ttl)}
 	r.Header.Del("Host")
 	if !p.end.IsZero() && p.end.Before(r.ExpiresAt) {
 		r.ExpiresAt = p.end

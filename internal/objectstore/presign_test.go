@@ -24,7 +24,7 @@ func offline(c aws.CredentialsProvider) *objectstore.Store {
 	return objectstore.New(client("http://127.0.0.1:1", c), bucket, prefix, func() time.Time { return noon })
 }
 
-func query(t *testing.T, r objectstore.Request) url.Values {
+func query(t *testing.T, r media.Presigned) url.Values {
 	t.Helper()
 	u, err := url.Parse(r.URL)
 	if err != nil {

@@ -156,7 +156,7 @@ func (s *medias) CreateDownload(ctx context.Context, req *connect.Request[coatch
 	}
 	ttl := s.downloadTTL
 	if req.Msg.GetTtl() != nil {
-		ttl = req.Msg.GetTtl().AsDuration()
+		ttl = req.Msg.GetTtl().AsDuration().Truncate(time.Second) // a signature counts in whole seconds
 	}
 	request, err := s.objects.PresignGet(ctx, m, ttl)
 	if err != nil {
