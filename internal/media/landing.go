@@ -120,7 +120,7 @@ func Gather(landings []Landing) []Gathered {
 			byID[l.MediaID] = Gathered{Landing: l, MinSize: l.SizeBytes, MaxSize: l.SizeBytes}
 			continue
 		}
-		mismatch := cmp.Or(g.Mismatch, l.Mismatch)
+		mismatch := max(g.Mismatch, l.Mismatch) // any of them, but the same one whatever the order
 		if later(l, g.Landing) {
 			g.Landing = l
 		}
@@ -137,10 +137,11 @@ func Gather(landings []Landing) []Gathered {
 	return gathered
 }
 
-// later reports whether a happened after b: by sequencer, and where neither has one by the time of the event.
+// later reports whether a happened after b: by sequencer, and where that does not tell, by the time of the event. What
+// is left is decided by contents, so that the order within a batch never does (R5).
 func later(a, b Landing) bool {
-	if a.Sequencer != b.Sequencer {
-		return a.Sequencer > b.Sequencer
-	}
-	return a.Sequencer == "" && a.EventTime.After(b.EventTime)
+	return cmp.Or(
+		cmp.Compare(a.Sequencer, b.Sequencer), a.EventTime.Compare(b.EventTime), cmp.Compare(a.ETag, b.ETag),
+		cmp.Compare(a.VersionID, b.VersionID), cmp.Compare(a.SizeBytes, b.SizeBytes),
+	) > 0
 }
