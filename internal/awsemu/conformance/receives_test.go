@@ -1,0 +1,65 @@
+package conformance
+
+import (
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/coatcheck/coatcheck/internal/awsclient"
+)
+
+// TestReceivesLost counts the calls that the SDK fails although the server answered them, with a plain transport and
+// with coatcheck's own, which must lose none. See awsclient.OwnBodies. COATCHECK_CONFORMANCE_CALLS sets the number of
+// calls; with the default, too few for a rate, only the second count means anything.
+func TestReceivesLost(t *testing.T) {
+	t.Parallel()
+	calls := 200
+	if v := os.Getenv("COATCHECK_CONFORMANCE_CALLS"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatalf("COATCHECK_CONFORMANCE_CALLS: %v", err)
+		}
+		calls = n
+	}
+	e := &env{T: t, target: newTarget(t)}
+	count := func(wrap func(http.RoundTripper) http.RoundTripper) int64 {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxIdleConnsPerHost = 64
+		defer transport.CloseIdleConnections()
+		client := e.newSQS(e.accessKey, e.secretKey, &http.Client{Transport: wrap(transport)})
+		return e.lost(client, e.queue(nil), calls)
+	}
+	plain := count(func(next http.RoundTripper) http.RoundTripper { return next })
+	own := count(awsclient.OwnBodies)
+	t.Logf("%s: of %d calls each, %d failed with a plain transport, %d with its own copy of small bodies", e.name, calls, plain, own)
+	if own != 0 {
+		t.Errorf("%d calls failed", own)
+	}
+}
+
+// lost makes the calls, half SendMessage and half ReceiveMessage, four at a time, and returns how many failed.
+func (e *env) lost(client *sqs.Client, q queue, calls int) int64 {
+	var failed atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range calls / 8 {
+				if _, err := client.SendMessage(e.Context(), &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: ptr("m")}); err != nil {
+					e.Logf("sending: %v", err)
+					failed.Add(1)
+				}
+				if _, err := client.ReceiveMessage(e.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 10}); err != nil {
+					e.Logf("receiving: %v", err)
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return failed.Load()
+}
