@@ -46,7 +46,7 @@ func download(ctx context.Context, cfg Config, major int, as runAs) (binaries, e
 	}
 	cfg.Progress("downloading Postgres %s (about 15 MB, once) to %s", version, home)
 	begun := time.Now()
-	if err := fetch(ctx, version, home); err != nil {
+	if err := fetch(ctx, version, home, as.foreign); err != nil {
 		return binaries{}, err
 	}
 	b, err := inspect(ctx, filepath.Join(home, "bin"), as)
@@ -59,8 +59,13 @@ func download(ctx context.Context, cfg Config, major int, as runAs) (binaries, e
 }
 
 // fetch downloads and unpacks into a folder beside home, then renames, so that home is whole or absent.
-func fetch(ctx context.Context, version embeddedpostgres.PostgresVersion, home string) error {
-	if err := os.MkdirAll(filepath.Dir(home), 0o755); err != nil {
+// The folder that holds it is opened to all, too, when another user has to go there.
+func fetch(ctx context.Context, version embeddedpostgres.PostgresVersion, home string, forOthers bool) error {
+	err := os.MkdirAll(filepath.Dir(home), 0o755)
+	if err == nil && forOthers {
+		err = os.Chmod(filepath.Dir(home), 0o755) // the umask may have taken it back
+	}
+	if err != nil {
 		return fmt.Errorf("making the cache folder: %w", err)
 	}
 	work, err := os.MkdirTemp(filepath.Dir(home), "unpacking-")

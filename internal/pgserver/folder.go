@@ -111,7 +111,7 @@ func (f *folder) close() error {
 		errs = append(errs, f.endOrphan(ctx), os.RemoveAll(f.dir))
 		cancel()
 	}
-	return errors.Join(append(errs, f.ownerLock.Close())...)
+	return errors.Join(append(errs, unlock(f.ownerLock))...)
 }
 
 // major returns the version of Postgres that made the data, 0 when there is none yet.

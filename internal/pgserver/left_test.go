@@ -119,7 +119,7 @@ func TestAbandonedTemporaryFoldersAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, l := range []string{ownerLockName, postgresLockName} {
-			if err := must(lock(filepath.Join(dir, l))).Close(); err != nil {
+			if err := unlock(must(lock(filepath.Join(dir, l)))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -32,6 +32,12 @@ func lock(path string) (*os.File, error) {
 	return file, nil
 }
 
+// unlock gives a lock back that no other program is meant to have. Closing the file alone would leave it to a child of
+// this process that is just between fork and exec, for as long as that takes.
+func unlock(file *os.File) error {
+	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+}
+
 func takeOwnerLock(dir string) (*os.File, error) {
 	path := filepath.Join(dir, ownerLockName)
 	file, err := lock(path)
@@ -46,7 +52,7 @@ func takeOwnerLock(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
 	if err := errors.Join(file.Truncate(0), writeAt(file, strconv.Itoa(os.Getpid())+"\n")); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking the data folder: %w", err), file.Close())
+		return nil, errors.Join(fmt.Errorf("locking the data folder: %w", err), unlock(file))
 	}
 	return file, nil
 }
@@ -64,7 +70,7 @@ func (f *folder) endOrphan(ctx context.Context) error {
 	for step := 0; ; {
 		file, err := lock(path)
 		if err == nil {
-			return file.Close()
+			return unlock(file)
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return fmt.Errorf("looking for a Postgres left in %s: %w", f.dir, err)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -51,6 +53,10 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s is %q, want %q", setting, got, want)
 		}
 	}
+	// The terminal sends Ctrl-C to a whole group; the server is to wait for Stop.
+	if group, err := syscall.Getpgid(s.proc.pid); err != nil || group == syscall.Getpgrp() {
+		t.Errorf("the server is in this process's group (%v)", err)
+	}
 	info, err := os.Stat(s.folder.dir)
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("others can enter the folder: %v %v", info.Mode(), err)
@@ -72,6 +78,24 @@ func TestTemporaryFolderIsRemoved(t *testing.T) {
 	}
 }
 
+func TestStopWithoutTimeStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := own(t)
+	s := begin(t, Config{Dir: dir, Durable: true})
+	query(t, s, "CREATE TABLE kept AS SELECT 42 AS n")
+	// A server that hangs can do nothing about a polite request, and this Stop has no time for one.
+	s.proc.signal(syscall.SIGSTOP)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Stop(ctx); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("error is %v, want that it was killed", err)
+	}
+	gone(t, s.proc.pid)
+	if got := query(t, begin(t, Config{Dir: dir}), "SELECT n FROM kept"); got != "42" {
+		t.Errorf("kept %q, want 42", got)
+	}
+}
+
 func TestFolderInUseIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := own(t)
@@ -79,6 +103,38 @@ func TestFolderInUseIsRefused(t *testing.T) {
 	_, err := Start(t.Context(), Config{Dir: dir})
 	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
 		t.Errorf("error is %v, want that this process has it", err)
+	}
+}
+
+// TestLockIsFreeAtOnce has children forked all the time: one that has not come to its exec yet has every file of this
+// process open, and with it a lock that was only closed.
+func TestLockIsFreeAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(own(t), ownerLockName)
+	stopForking := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stopForking:
+					return
+				default:
+					_, _ = self().output(context.Background(), "/bin/sh", "-c", ":")
+				}
+			}
+		})
+	}
+	defer wg.Wait()
+	defer close(stopForking)
+	for i := range 10_000 {
+		file, err := lock(path)
+		if err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		if err := unlock(file); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -51,8 +51,8 @@ func removeAbandoned(parent string) {
 		}
 		if server, err := lock(filepath.Join(dir, postgresLockName)); err == nil {
 			_ = os.RemoveAll(dir)
-			_ = server.Close()
+			_ = unlock(server)
 		}
-		_ = owner.Close()
+		_ = unlock(owner)
 	}
 }
