@@ -12,7 +12,8 @@ import (
 
 // landSQL records a batch of landings: it locks the rows, judges each landing by the row as it is under the lock, and
 // changes what the verdict says. "news" is a landing that the row has not seen: by sequencer, or, where one of the two
-// has none, by assumption. A size that is not the declared one rejects whatever the order of the events (R5).
+// has none, by assumption. A size that is not the declared one rejects whatever the order of the events, but only news
+// change what the row says of the object (R5).
 //
 // A landing on a DELETING row makes it due at once and raises its revision, so that a DeleteObjects call that is under
 // way, and may have passed before this object arrived, does not count as having deleted it (R2).
@@ -28,10 +29,10 @@ WITH event AS (
 	ORDER BY m.id
 	FOR UPDATE
 ), compared AS (
-	SELECT e.*, l.state, l.sequencer AS seen,
+	SELECT e.*, l.state,
 		e.mismatch OR e.min_size <> l.size_bytes OR e.max_size <> l.size_bytes AS wrong,
 		e.sequencer = '' OR l.sequencer IS NULL OR e.sequencer > l.sequencer AS news,
-		e.etag IS NOT DISTINCT FROM l.etag AS same
+		nullif(e.etag, '') IS NOT DISTINCT FROM l.etag AS same
 	FROM event AS e LEFT JOIN locked AS l USING (id)
 ), judged AS MATERIALIZED (
 	SELECT *, CASE
@@ -52,8 +53,8 @@ WITH event AS (
 		reason      = CASE WHEN j.verdict IN ('rejected', 'late') THEN j.verdict ELSE m.reason END,
 		landed_at   = coalesce(m.landed_at, ?now),
 		landed_by   = coalesce(m.landed_by, ?source),
-		etag        = nullif(j.etag, ''),
-		version_id  = coalesce(nullif(j.version_id, ''), m.version_id),
+		etag        = CASE WHEN j.news THEN nullif(j.etag, '') ELSE m.etag END,
+		version_id  = CASE WHEN j.news THEN coalesce(nullif(j.version_id, ''), m.version_id) ELSE m.version_id END,
 		sequencer   = greatest(m.sequencer, nullif(j.sequencer, '')),
 		deleting_at = CASE WHEN j.verdict IN ('rejected', 'late') THEN ?now ELSE m.deleting_at END,
 		deleted_at  = CASE WHEN j.verdict = 'late' THEN NULL ELSE m.deleted_at END,
@@ -63,8 +64,9 @@ WITH event AS (
 	FROM judged AS j
 	WHERE m.id = j.id
 		AND (j.verdict IN ('landed', 'rejected', 'deleting', 'late', 'replaced')
-			-- The HEAD that told of the landing knew no sequencer: keep it, so that its repetitions are known as such.
-			OR j.verdict = 'duplicate' AND j.same AND j.seen IS NULL AND j.sequencer <> '')
+			-- The same contents, known by a later sequencer or version: a second PUT, or the notification of what a HEAD
+			-- had told before. Keep them, so that the order in which they came does not matter (R5).
+			OR j.verdict = 'duplicate' AND j.news AND j.same AND j.sequencer <> '')
 )
 SELECT id, verdict FROM judged`
 
