@@ -114,7 +114,7 @@ func actor(t *testing.T, binary, role, dir string, change func(*exec.Cmd)) (*exe
 // own is a folder that every user can reach, unlike t.TempDir.
 func own(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgserver-test-")
+	dir, err := os.MkdirTemp(quickParent(), "pgserver-test-")
 	if err != nil {
 		t.Fatal(err)
 	}

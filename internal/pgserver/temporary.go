@@ -22,8 +22,8 @@ const (
 // them was four to ten times quicker there than on a disk.
 func makeTemporary(durable bool) (string, error) {
 	parent := os.TempDir()
-	if !durable && os.Getenv("TMPDIR") == "" && freeInMemory() >= roomy {
-		parent = memory
+	if !durable {
+		parent = quickParent()
 	}
 	removeAbandoned(parent)
 	dir, err := os.MkdirTemp(parent, temporaryPrefix)
@@ -31,6 +31,13 @@ func makeTemporary(durable bool) (string, error) {
 		return "", fmt.Errorf("making a temporary data folder: %w", err)
 	}
 	return dir, nil
+}
+
+func quickParent() string {
+	if os.Getenv("TMPDIR") == "" && freeInMemory() >= roomy {
+		return memory
+	}
+	return os.TempDir()
 }
 
 // removeAbandoned removes this user's temporary data folders in which no process is left.
