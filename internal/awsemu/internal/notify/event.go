@@ -137,5 +137,6 @@ func NewID() string {
 	}
 	u := (*pool)[:16]
 	*pool = (*pool)[16:]
-	return fmt.Sprintf("%x-%x-4%x-8%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:16])
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80 // version 4, RFC 9562's variant
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }
