@@ -2,23 +2,25 @@
 # VERSION, REQUIREMENTS, say and die of start.sh.
 
 cache=${COATCHECK_LOCALSTACK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coatcheck/localstack-$VERSION}
-venv=$cache/venv
+# One for each list of requirements: another branch's may be running.
+venv=$cache/venv-$(cksum <"$REQUIREMENTS" | cut -d ' ' -f 1)
 
 # works PYTHON tells whether it runs and can make a virtual environment. A pyenv shim exists for versions that are
 # not switched on, and Debian's python3 comes without ensurepip: both are found out only by trying.
 works() {
-  "$1" -c 'import sys, ssl, sqlite3, ctypes, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+  "$1" -c 'import sys, ssl, sqlite3, ctypes, ensurepip, venv; sys.exit(sys.version_info < (3, 13))' >/dev/null 2>&1
 }
 
-# find_python prints the interpreter to use: 3.13, for which LocalStack 4.14 is built, before others.
+# find_python prints the interpreter to use. LocalStack 4.14 says that it takes Python 3.10 and newer, but with 3.12 its
+# S3 and SQS do not load: 3.13 it is, which its image has too, or a newer one.
 find_python() {
   if [[ -n ${COATCHECK_LOCALSTACK_PYTHON:-} ]]; then
-    works "$COATCHECK_LOCALSTACK_PYTHON" || die "COATCHECK_LOCALSTACK_PYTHON=$COATCHECK_LOCALSTACK_PYTHON is not a Python >= 3.10 with venv and ensurepip"
+    works "$COATCHECK_LOCALSTACK_PYTHON" || die "COATCHECK_LOCALSTACK_PYTHON=$COATCHECK_LOCALSTACK_PYTHON is not a Python >= 3.13 with venv and ensurepip"
     echo "$COATCHECK_LOCALSTACK_PYTHON"
     return
   fi
   local minor candidate full
-  for minor in 3.13 3.12 3.11 3.14 3.10; do
+  for minor in 3.13 3.14; do
     candidate=$(command -v "python$minor" || true)
     if [[ -n $candidate ]] && works "$candidate"; then echo "$candidate"; return; fi
     command -v pyenv >/dev/null || continue
@@ -29,19 +31,18 @@ find_python() {
   done
   candidate=$(command -v python3 || true)
   if [[ -n $candidate ]] && works "$candidate"; then echo "$candidate"; return; fi
-  die "no Python >= 3.10 with venv and ensurepip found (on Debian: apt-get install python3-venv)"
+  die "no Python >= 3.13 with venv and ensurepip found, on the PATH or in pyenv (on Debian 13: apt-get install python3-venv)"
 }
 
-# ensure_venv makes the virtual environment unless it stands and was made from this requirements.txt.
+# ensure_venv makes the virtual environment unless it stands, complete.
 ensure_venv() {
-  local python stamp started=$SECONDS try
+  local python started=$SECONDS try
   mkdir -p "$cache"
   if command -v flock >/dev/null; then
     exec 9>"$cache/lock"
     flock 9
   fi
-  stamp=$(cksum <"$REQUIREMENTS")
-  if [[ $(cat "$venv/coatcheck-stamp" 2>/dev/null || true) != "$stamp" ]] || ! "$venv/bin/python" -c '' 2>/dev/null; then
+  if [[ ! -e $venv/complete ]] || ! "$venv/bin/python" -c '' 2>/dev/null; then
     python=$(find_python)
     say "installing LocalStack $VERSION into $venv with $("$python" --version)"
     for try in 1 2 3 4; do
@@ -57,7 +58,7 @@ ensure_venv() {
       sleep $((try * 5))
     done
     "$venv/bin/python" -m pip check >&2 || die "the requirements do not fit together"
-    echo "$stamp" >"$venv/coatcheck-stamp"
+    touch "$venv/complete"
     say "installed in $((SECONDS - started)) s"
   fi
   if command -v flock >/dev/null; then exec 9>&-; fi

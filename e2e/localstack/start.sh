@@ -112,11 +112,12 @@ started=$SECONDS
 "${run[@]}" >"$log" 2>&1 </dev/null &
 pid=$!
 echo "$pid" >"$dir/pid"
-trap 'kill "$pid" 2>/dev/null || true' EXIT
+# The log stays for whoever looks into the failure.
+trap 'rm -f "$dir/temporary"; "$HERE/stop.sh" "$dir"' EXIT
 
 until health "$endpoint" "$services" >/dev/null 2>&1; do
   if ! kill -0 "$pid" 2>/dev/null; then tail -n 30 "$log" >&2; die "LocalStack ended before it was ready"; fi
-  if (( SECONDS - started > timeout )); then tail -n 30 "$log" >&2; die "not ready after $timeout s"; fi
+  if (( SECONDS - started > timeout )); then tail -n 30 "$log" >&2; die "not ready after $timeout s; the log is $log"; fi
   sleep 0.1
 done
 trap - EXIT
