@@ -2,13 +2,14 @@ package consumer
 
 import (
 	"context"
+	"time"
 
 	"github.com/coatcheck/coatcheck/internal/backoff"
 )
 
-// ackAttempts bounds how often a deletion that fails for no fault of its own is begun anew, beyond the queue's own
-// retries. Then the message is let go: it reappears, and is a duplicate.
-const ackAttempts = 20
+// ackLimit is how long a deletion that fails for no fault of its own is tried, beyond the queue's own retries. Then the
+// message is let go: it reappears, and is a duplicate.
+const ackLimit = 10 * time.Minute
 
 // acknowledge deletes what was handled until there is nothing more to come. The messages stay hidden by heartbeats
 // until it is done with them.
@@ -24,6 +25,7 @@ func (c *Consumer) deleteItems(work context.Context, items []*item) {
 	for i, it := range items {
 		receipts[i] = it.Receipt
 	}
+	began := time.Now()
 	for attempt := 1; ; attempt++ {
 		failures := c.queue.Delete(work, receipts)
 		c.metrics.deleted.Add(float64(len(receipts) - len(failures)))
@@ -38,7 +40,7 @@ func (c *Consumer) deleteItems(work context.Context, items []*item) {
 				receipts = append(receipts, f.Receipt)
 			}
 		}
-		if len(receipts) == 0 || attempt == ackAttempts || backoff.Sleep(work, c.cfg.Retry.Delay(attempt)) != nil {
+		if len(receipts) == 0 || time.Since(began) > ackLimit || backoff.Sleep(work, c.cfg.Retry.Delay(attempt)) != nil {
 			return
 		}
 	}
