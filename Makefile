@@ -1,12 +1,52 @@
+# Go and make are all that `make dev` and `make test` need.
+
 BUF = go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 PROTOVALIDATE = github.com/bufbuild/protovalidate@v1.2.2
 
-.PHONY: generate
+.DEFAULT_GOAL := help
+.PHONY: help build dev test race check generate drift infra e2e conformance fuzz verify
+
+help: ## show this
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+build: ## build bin/coatcheck
+	go build -o bin/coatcheck ./cmd/coatcheck
+
+dev: build ## run everything on this machine (ARGS="--listen 127.0.0.1:9090" for other settings)
+	@bin/coatcheck dev $(ARGS)
+
+test: ## run the tests, on a real Postgres and the emulated S3 and SQS
+	go test ./...
+
+race: ## run the tests of what is concurrent under the race detector (needs a C compiler)
+	go test -race ./internal/... ./cmd/...
+
+check: ## formatting, vet, generated code
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	go vet ./... && go vet -tags e2e ./e2e
+	$(MAKE) --no-print-directory drift
+
 generate: .build/protovalidate ## regenerate the Go code of proto/
 	$(BUF) lint
 	$(BUF) generate --path proto/coatcheck
 
+drift: generate
+	@git diff --exit-code --stat -- proto || { echo "proto: the generated code is not that of the protos: commit what 'make generate' makes"; exit 1; }
+	@test -z "$$(git ls-files --others --exclude-standard proto)" || { echo "proto: 'make generate' made files that are not committed"; exit 1; }
+
+# buf/validate/validate.proto comes from its Go module, so that no schema registry is needed.
 .build/protovalidate:
 	mkdir -p $@
 	cp -R "$$(go mod download -json $(PROTOVALIDATE) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/proto/protovalidate/." $@
 	chmod -R u+w $@
+
+infra: ## check the Terraform module and its example (needs terraform)
+	infra/check.sh
+
+e2e: ## the whole story on LocalStack, set up by Terraform (COATCHECK_E2E_AWS=moto or =http://… for another AWS)
+	go test -tags e2e -count=1 -timeout 20m -v ./e2e
+
+fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
+
+verify: check test infra e2e ## all that CI runs
