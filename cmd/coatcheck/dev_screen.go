@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"text/template"
+)
+
+var devScreen = template.Must(template.New("screen").Parse(`
+coatcheck is ready at {{.API}}
+
+  You are owner "{{.Owner}}" of tenant "{{.Tenant}}"; no token is needed here.
+  S3 and SQS   {{.AWS}}  (key "{{.Key}}", secret "{{.Secret}}", bucket {{.Bucket}})
+  Postgres     psql '{{.Postgres}}'
+  Data         {{.Data}}  (delete the folder to begin anew)
+  Windows      upload {{.Windows.UploadWindow}}, claim {{.Windows.ClaimWindow}}; a sweep every {{.Sweep}}; URLs work for {{.TTL}}
+
+Ask for an upload:
+
+  curl -s {{.API}}/coatcheck.v1.UploadService/CreateUpload \
+    -H 'Content-Type: application/json' -d '{"contentType": "text/plain", "sizeBytes": 5}'
+
+Upload a file and claim it (without --claim a sweep takes it once its window is over):
+
+  {{.Command}} upload --server {{.API}} --claim post/1 README.md
+
+Ctrl-C stops everything.
+
+`))
+
+func (c *devCommand) print(s streams, config programConfig, address, aws, database string) {
+	command := os.Args[0]
+	if strings.Contains(command, "/go-build") { // `go run` deletes its binary when it ends
+		command = "go run ./cmd/coatcheck"
+	}
+	err := devScreen.Execute(s.out, map[string]any{
+		"API": "http://" + address, "Owner": devOwner, "Tenant": devTenant, "AWS": aws, "Key": devKey, "Secret": devSecret,
+		"Bucket": devBucket, "Postgres": database, "Data": c.Data, "Windows": config.Windows,
+		"Sweep": config.Sweep.SweepInterval, "TTL": config.API.URLTTL, "Command": command,
+	})
+	if err != nil {
+		config.Logger.Warn("printing the screen", "error", err)
+	}
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/uptrace/bun"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/coatcheck/coatcheck/internal/auth"
+	"github.com/coatcheck/coatcheck/internal/awsclient"
+	"github.com/coatcheck/coatcheck/internal/claim"
+	"github.com/coatcheck/coatcheck/internal/consumer"
+	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/objectstore"
+	"github.com/coatcheck/coatcheck/internal/postgres"
+	"github.com/coatcheck/coatcheck/internal/queue"
+	"github.com/coatcheck/coatcheck/internal/rpc"
+	"github.com/coatcheck/coatcheck/internal/sweep"
+)
+
+// programConfig is all that a process needs to be told.
+type programConfig struct {
+	Roles        []string
+	Listen       string
+	Authenticate auth.Authenticator // for the api role
+	Database     databaseSettings
+	Bucket       bucketSettings
+	Windows      windowSettings
+	API          apiSettings
+	Consumer     consumerSettings
+	Sweep        sweepSettings
+	Logger       *slog.Logger
+}
+
+// program is the service: one process with its roles. `serve`, `dev` and the tests run the same one.
+type program struct {
+	config   programConfig
+	keys     media.Keys
+	db       *bun.DB
+	store    *postgres.Store
+	objects  *objectstore.Store
+	registry *prometheus.Registry
+	ready    *readiness
+	listener net.Listener
+	handler  http.Handler
+	jobs     []func(context.Context) error // the loops of its roles
+}
+
+// newProgram checks the settings, opens the database, and makes sure that it is the right one for the bucket. The
+// caller ends it by Run.
+func newProgram(ctx context.Context, c programConfig, cfg aws.Config) (_ *program, err error) {
+	p := &program{config: c, registry: prometheus.NewRegistry()}
+	if err := settle(c.Windows, &p.config.API); err != nil {
+		return nil, err
+	}
+	if err := p.open(ctx, cfg); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			p.db.Close()
+		}
+	}()
+	if err := p.build(cfg); err != nil {
+		return nil, err
+	}
+	if p.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, fmt.Errorf("--listen %s: %w", c.Listen, err)
+	}
+	return p, nil
+}
+
+// open makes the parts that every role and every command shares.
+func (p *program) open(ctx context.Context, cfg aws.Config) error {
+	var err error
+	if p.keys, err = media.NewKeys(p.config.Bucket.KeyPrefix); err != nil {
+		return fmt.Errorf("--key-prefix: %w", err)
+	}
+	if p.db, err = postgres.Open(p.config.Database.DatabaseURL, p.config.Database.MaxConns); err != nil {
+		return err
+	}
+	p.store = postgres.NewStore(p.db, p.config.Windows.windows(), time.Now, postgres.NewMetrics(p.registry))
+	p.objects = objectstore.New(awsclient.S3(cfg), p.config.Bucket.Bucket, p.keys.Prefix(), time.Now)
+	if err := postgres.CheckSchema(ctx, p.db); err != nil {
+		p.db.Close()
+		return err
+	}
+	if err := p.store.BindBucket(ctx, p.config.Bucket.Bucket, p.keys.Prefix()); err != nil {
+		p.db.Close()
+		return err
+	}
+	return nil
+}
+
+func (p *program) has(role string) bool { return slices.Contains(p.config.Roles, role) }
+
+// build makes what the roles need.
+func (p *program) build(cfg aws.Config) error {
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		postgres.NewBacklog(p.db, time.Now, p.config.Logger))
+	p.ready = &readiness{checks: map[string]func(context.Context) error{
+		"database": p.store.Ping,
+		"bucket":   p.objects.Ping,
+	}}
+	mux := http.NewServeMux()
+	if p.has("api") {
+		types, err := rpc.ParseContentTypes(p.config.API.ContentTypes)
+		if err != nil {
+			return fmt.Errorf("--content-types: %w", err)
+		}
+		rpc.Register(mux, rpc.Config{
+			Store: p.store, Objects: p.objects, Claimer: claim.New(p.store, p.objects),
+			Authenticate: p.config.Authenticate, Keys: p.keys,
+			Limits: rpc.Limits{MaxSizeBytes: p.config.API.MaxSize, ContentTypes: types},
+			URLTTL: p.config.API.URLTTL, DownloadTTL: p.config.API.DownloadTTL,
+			AllowedOrigins: p.config.API.AllowedOrigins, Transient: transient, Ready: p.ready.Check, Now: time.Now,
+			Logger: p.config.Logger, Metrics: rpc.NewMetrics(p.registry),
+		})
+	}
+	if p.has("consumer") {
+		if err := p.buildConsumer(cfg); err != nil {
+			return err
+		}
+	}
+	if p.has("sweeper") {
+		sweeper, err := p.sweeper()
+		if err != nil {
+			return err
+		}
+		p.jobs = append(p.jobs, sweeper.Run)
+	}
+	p.handler = withOperations(mux, p.ready, p.registry)
+	return nil
+}
+
+func (p *program) buildConsumer(cfg aws.Config) error {
+	q := queue.New(awsclient.SQS(cfg), p.config.Consumer.QueueURL, queue.DefaultRetry)
+	c, err := consumer.New(p.config.Consumer.config(p.config.Bucket.Bucket, p.keys), consumer.Parts{
+		Queue: q, Lander: p.store, Transient: postgres.Transient, Log: p.config.Logger,
+		Metrics: consumer.NewMetrics(p.registry),
+	})
+	if err != nil {
+		return err
+	}
+	depths := newQueueDepths(q.Depths, p.config.Logger)
+	p.registry.MustRegister(depths)
+	p.ready.checks["queue"] = depths.Check
+	p.jobs = append(p.jobs, c.Run)
+	return nil
+}
+
+// sweeper is the sweeper of the role, and of the command.
+func (p *program) sweeper() (*sweep.Sweeper, error) {
+	config := sweep.DefaultConfig()
+	var err error
+	if config.Schedule, err = p.config.Sweep.schedule(); err != nil {
+		return nil, err
+	}
+	return sweep.New(p.store, p.objects, config, time.Now, p.config.Logger, sweep.NewMetrics(p.registry))
+}
+
+// transient tells faults that will pass from those that will not: S3's and the network's are worth another try, as are
+// those of Postgres that it says so of.
+func transient(err error) bool {
+	return postgres.Transient(err)
+}
+
+// drainTime is how long calls that are under way may go on after the signal to stop.
+const drainTime = 20 * time.Second
+
+// Run serves until ctx ends, then stops taking calls, lets what is under way finish, and returns. A role that fails
+// ends the others.
+func (p *program) Run(ctx context.Context) error {
+	defer p.db.Close()
+	logger := p.config.Logger
+	server := &http.Server{
+		Handler:           p.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Protocols:         new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // gRPC without TLS, behind a proxy that ends it
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		logger.Info("stopping")
+		p.ready.Stop()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		if err := server.Shutdown(drain); err != nil {
+			return fmt.Errorf("stopping: calls were still under way after %s: %w", drainTime, err)
+		}
+		return nil
+	})
+	for _, job := range p.jobs {
+		group.Go(func() error { return job(ctx) })
+	}
+	logger.Info("serving", "roles", p.config.Roles, "address", p.listener.Addr().String(), "version", version())
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	logger.Info("stopped", "error", err)
+	return err
+}
