@@ -104,16 +104,19 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	return program.Run(ctx)
 }
 
-// programConfig is that of serve by default, with what dev is told.
+// programConfig is that of serve, by default and by the environment, with what dev is told.
 func (c *devCommand) programConfig(logger *slog.Logger) (programConfig, error) {
 	var d serveCommand
-	if err := kong.ApplyDefaults(&d); err != nil {
-		return programConfig{}, fmt.Errorf("reading the defaults of serve: %w", err)
+	parser, err := kong.New(&d)
+	if err == nil {
+		_, err = parser.Parse([]string{"--bucket", devBucket, "--database-url", "set later"})
+	}
+	if err != nil {
+		return programConfig{}, fmt.Errorf("reading the settings of serve: %w", err)
 	}
 	d.UploadWindow, d.ClaimWindow, d.TombstoneWindow = c.UploadWindow, c.ClaimWindow, c.TombstoneWindow
 	d.SweepInterval, d.SweepCron = c.SweepInterval, ""
 	d.URLTTL = c.URLTTL
-	d.Bucket = devBucket
 	d.AllowedOrigins = []string{"http://localhost:*", "http://127.0.0.1:*"}
 	d.WaitTime = time.Second // Ctrl-C waits for a poll to end
 	return programConfig{

@@ -74,9 +74,9 @@ func (b *Backlog) read() []backlogRow {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var rows []backlogRow
-	err := b.db.NewRaw(`SELECT s.state, count(m.due_at) AS media,
-			count(m.due_at) FILTER (WHERE m.due_at <= ?0) AS overdue,
-			coalesce(extract(epoch FROM ?0 - min(m.due_at) FILTER (WHERE m.due_at <= ?0)), 0) AS oldest
+	err := b.db.NewRaw(`SELECT s.state, count(m.due_at)::float8 AS media,
+			count(m.due_at) FILTER (WHERE m.due_at <= ?0)::float8 AS overdue,
+			coalesce(extract(epoch FROM ?0 - min(m.due_at) FILTER (WHERE m.due_at <= ?0)), 0)::float8 AS oldest
 		FROM unnest(ARRAY['pending', 'uploaded', 'deleting', 'deleted']) AS s (state)
 		LEFT JOIN coatcheck.media AS m ON m.state = s.state AND m.due_at IS NOT NULL
 		GROUP BY s.state`, now).Scan(ctx, &rows)
