@@ -11,6 +11,7 @@ import (
 // envelope has the fields by which the shapes of a body are told apart, and what is inside.
 type envelope struct {
 	Records json.RawMessage `json:"Records"` // S3
+	records []*s3Record     // the same, where all of them could be decoded at once
 
 	Event  string `json:"Event"` // s3:TestEvent
 	Bucket string `json:"Bucket"`
@@ -50,8 +51,8 @@ func decode(body []byte, inSNS bool) (Message, error) {
 	case tooDeep(body):
 		return Message{}, fmt.Errorf("the body nests deeper than %d levels", MaxDepth)
 	}
-	var e envelope
-	if err := json.Unmarshal(body, &e); err != nil {
+	e, err := parse(body)
+	if err != nil {
 		return Message{}, jsonError("the body", err)
 	}
 	shape, err := e.shape()
@@ -81,12 +82,34 @@ func decode(body []byte, inSNS bool) (Message, error) {
 		m.Records = []Record{r}
 		return m, nil
 	default:
-		m.Records, err = decodeRecords(e.Records)
+		m.Records, err = e.decodeRecords()
 		if len(m.Records) == 0 {
 			return Message{}, err
 		}
 		return m, err
 	}
+}
+
+// quickBody is the size in bytes up to which a body's records are decoded together with it. Real messages are smaller;
+// in a larger one a crowd of empty records would take up many times its size in memory.
+const quickBody = 32 << 10
+
+// parse decodes a body as far as its shape. One pass is enough where nothing is wrong with the type of any value in
+// any record; the second keeps each record apart, so that a bad one does not spoil the others.
+func parse(body []byte) (envelope, error) {
+	if len(body) <= quickBody {
+		var quick struct {
+			envelope
+			Records []*s3Record `json:"Records"` // hides the one in envelope
+		}
+		if err := json.Unmarshal(body, &quick); err == nil {
+			quick.envelope.records = quick.Records
+			return quick.envelope, nil
+		}
+	}
+	var e envelope
+	err := json.Unmarshal(body, &e)
+	return e, err
 }
 
 type shape int
@@ -103,7 +126,7 @@ const (
 func (e *envelope) shape() (shape, error) {
 	var shapes []shape
 	var names []string
-	if e.Records != nil {
+	if e.Records != nil || e.records != nil {
 		shapes, names = append(shapes, shapeS3), append(names, "Records")
 	}
 	if e.Event != "" {

@@ -115,6 +115,24 @@ func TestDecodePartlyBad(t *testing.T) {
 	}
 }
 
+// TestDecodeKeepsRecordsApart has one record whose size is no number among good ones, in a body that is small and in one
+// that is not.
+func TestDecodeKeepsRecordsApart(t *testing.T) {
+	t.Parallel()
+	one := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(string(read(t, "s3_put.json"))), `{"Records":[`), "]}")
+	for _, n := range []int{2, 200} {
+		all := strings.Repeat(one+",", n)
+		m, err := s3event.Decode([]byte(`{"Records":[` + strings.TrimSuffix(all, ",") + `]}`))
+		if err != nil || len(m.Records) != n {
+			t.Errorf("%d records: got %d: %v", n, len(m.Records), err)
+		}
+		m, err = s3event.Decode([]byte(`{"Records":[` + all + strings.Replace(one, "482113", "true", 1) + `]}`))
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("record %d: it has the wrong type", n)) || len(m.Records) != n {
+			t.Errorf("%d records and a bad one: got %d: %v", n, len(m.Records), err)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	good := string(read(t, "s3_put.json"))
@@ -141,8 +159,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"two shapes":          {edit(`{"Records":`, `{"Type":"Notification","Records":`), "more than one shape at once: Records, Type"},
 		"Records not a list":  {`{"Records":{"a":1}}`, "Records is the wrong type"},
 		"no records":          {`{"Records":[]}`, "has no record"},
-		"null records":        {`{"Records":null}`, "has no record"},
-		"null record":         {`{"Records":[null]}`, "record 0: is null"},
+		"null records":        {`{"Records":null}`, "no S3 event"},
+		"null record":         {`{"Records":[null]}`, "record 0: it is null"},
 		"number record":       {`{"Records":[7]}`, "wrong type of JSON value"},
 		"too many records":    {`{"Records":[` + strings.Repeat("{},", s3event.MaxRecords) + `{}]}`, "has 1001 records, more than 1000"},
 		"version 3":           {edit(`"2.1"`, `"3.0"`), `eventVersion is "3.0"`},

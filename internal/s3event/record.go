@@ -1,7 +1,6 @@
 package s3event
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,21 +32,35 @@ type s3Record struct {
 }
 
 // decodeRecords returns the records that are good, and an error that tells of those that are not.
-func decodeRecords(raw json.RawMessage) ([]Record, error) {
+func (e *envelope) decodeRecords() ([]Record, error) {
 	var raws []json.RawMessage
-	if err := json.Unmarshal(raw, &raws); err != nil {
-		return nil, jsonError("Records", err)
+	n := len(e.records)
+	if e.records == nil {
+		if err := json.Unmarshal(e.Records, &raws); err != nil {
+			return nil, jsonError("Records", err)
+		}
+		n = len(raws)
 	}
-	switch n := len(raws); {
+	switch {
 	case n == 0:
 		return nil, errors.New("Records has no record")
 	case n > MaxRecords:
 		return nil, fmt.Errorf("Records has %d records, more than %d", n, MaxRecords)
 	}
-	records := make([]Record, 0, len(raws))
+	records := make([]Record, 0, n)
 	var bad []error
-	for i, raw := range raws {
-		r, err := decodeRecord(raw)
+	for i := range n {
+		var s *s3Record
+		var err error
+		if e.records != nil {
+			s = e.records[i]
+		} else if jerr := json.Unmarshal(raws[i], &s); jerr != nil {
+			err = jsonError("it", jerr)
+		}
+		var r Record
+		if err == nil {
+			r, err = s.decode()
+		}
 		if err != nil {
 			bad = append(bad, fmt.Errorf("record %d: %w", i, err))
 			continue
@@ -57,13 +70,9 @@ func decodeRecords(raw json.RawMessage) ([]Record, error) {
 	return records, joinBounded(bad)
 }
 
-func decodeRecord(raw json.RawMessage) (Record, error) {
-	if bytes.Equal(raw, []byte("null")) {
-		return Record{}, errors.New("is null")
-	}
-	var s s3Record
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return Record{}, jsonError("it", err)
+func (s *s3Record) decode() (Record, error) {
+	if s == nil {
+		return Record{}, errors.New("it is null")
 	}
 	if major, _, _ := strings.Cut(s.EventVersion, "."); major != "2" {
 		return Record{}, fmt.Errorf("eventVersion is %s, and only 2.x is understood", quote(s.EventVersion))
