@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -120,9 +121,10 @@ func (e *env) want(a answer, status int, code string) {
 	}
 }
 
-// url returns the path-style URL of a key.
+// url returns the path-style URL of a key, escaped as signatures want it: all but letters, digits and -._~/.
 func (e *env) url(bucket, key string) string {
-	return e.endpoint + "/" + bucket + "/" + (&url.URL{Path: key}).EscapedPath()
+	escaped := strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(key))
+	return e.endpoint + "/" + bucket + "/" + escaped
 }
 
 // bucket makes a bucket for this check alone, and removes it afterwards with all that is in it.
