@@ -1,0 +1,101 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// deleteObjects deletes the objects of DELETING media and records which are gone. The intent is in the row before, and
+// the confirmation after: a crash between the two leaves a row whose deletion is done again when its lease ends (R6).
+// A landing between the two changes the row, which is then not finished but due again (R2).
+func (s *Sweeper) deleteObjects(ctx context.Context, r *Result) (more bool, err error) {
+	leased := time.Now()
+	ms, err := s.store.LeaseDeleting(ctx, s.config.BatchSize, s.config.Lease)
+	if err != nil || len(ms) == 0 {
+		return false, took(ctx, err, r)
+	}
+	errs, err := s.delete(ctx, leased, ms)
+	var (
+		gone, failed []*media.Media
+		failure      error // the first
+	)
+	for i, m := range ms {
+		switch {
+		case errs[i] == nil:
+			gone = append(gone, m)
+		case ctx.Err() != nil:
+			// The pass is being ended, which says nothing about the object: its lease brings it back.
+			r.Incomplete = true
+		default:
+			m.DueAt = s.now().Add(s.config.Backoff.Delay(m.Attempts))
+			m.LastError = bounded(errs[i].Error())
+			failed = append(failed, m)
+			failure = first(failure, errs[i])
+			s.metrics.deleteError(errs[i])
+		}
+	}
+	rec, cancel := recording(ctx)
+	defer cancel()
+	err = errors.Join(err, s.finish(rec, gone, r), s.retry(rec, failed, r))
+	if failure != nil {
+		s.logger.Warn("sweep: objects could not be deleted, they are tried again later",
+			"media", len(failed), "of", len(ms), "error", failure)
+		if len(failed) == len(ms) && err == nil {
+			err = fmt.Errorf("none of %d objects could be deleted: %w", len(ms), failure)
+		}
+	}
+	// What has changed has had a landing, and is due again at once.
+	return len(ms) == s.config.BatchSize || r.Changed > 0, err
+}
+
+// delete returns one error for each media, and beside them what kept all from being deleted, if something did.
+func (s *Sweeper) delete(ctx context.Context, leased time.Time, ms []*media.Media) ([]error, error) {
+	asking, cancel := s.asking(ctx, leased)
+	defer cancel()
+	errs, err := s.objects.Delete(asking, ms)
+	if err == nil && len(errs) == len(ms) {
+		return errs, nil
+	}
+	if err == nil {
+		err = fmt.Errorf("%d answers for %d objects", len(errs), len(ms))
+	}
+	errs = make([]error, len(ms))
+	for i := range errs {
+		errs[i] = err
+	}
+	if ctx.Err() != nil {
+		return errs, nil // the pass is being ended: that is no fault
+	}
+	return errs, err
+}
+
+func (s *Sweeper) finish(ctx context.Context, gone []*media.Media, r *Result) error {
+	n, err := s.store.FinishDeleting(ctx, gone)
+	if err != nil {
+		return err
+	}
+	r.Deleted += n
+	r.Changed += len(gone) - n
+	return nil
+}
+
+func (s *Sweeper) retry(ctx context.Context, failed []*media.Media, r *Result) error {
+	r.DeleteErrors += len(failed)
+	return s.store.RetryDeleting(ctx, failed)
+}
+
+// maxLastError is how many bytes of an error are kept in a row.
+const maxLastError = 500
+
+// bounded makes text fit a row: Postgres takes neither broken UTF-8 nor zero bytes.
+func bounded(text string) string {
+	if len(text) > maxLastError {
+		text = text[:maxLastError]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
+}

@@ -1,0 +1,48 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/backoff"
+)
+
+// Run makes passes as the schedule says until the context ends, and returns when the last one has. A pass that
+// outlasts its interval is followed by the next at once; times that were missed meanwhile are not made up for. What
+// fails is logged and tried again in the next pass.
+func (s *Sweeper) Run(ctx context.Context) error {
+	if s.config.Schedule == nil {
+		return errors.New("sweep: there is no schedule")
+	}
+	s.logger.Info("sweep: scheduled", "schedule", fmt.Sprint(s.config.Schedule))
+	next := s.firstPass(s.now())
+	for {
+		if err := backoff.Sleep(ctx, max(0, next.Sub(s.now()))); err != nil {
+			return nil
+		}
+		started := s.now()
+		r, err := s.RunOnce(ctx)
+		s.log(ctx, r, err, s.now().Sub(started))
+		next = s.config.Schedule.Next(started)
+	}
+}
+
+func (s *Sweeper) firstPass(now time.Time) time.Time {
+	if early, ok := s.config.Schedule.(interface {
+		first(t time.Time) time.Time
+	}); ok {
+		return early.first(now)
+	}
+	return s.config.Schedule.Next(now)
+}
+
+func (s *Sweeper) log(ctx context.Context, r Result, err error, took time.Duration) {
+	switch {
+	case err != nil:
+		s.logger.ErrorContext(ctx, "sweep: a step failed, it is tried again in the next pass", "done", r, "took", took, "error", err)
+	case !r.Zero():
+		s.logger.InfoContext(ctx, "sweep: done", "done", r, "took", took)
+	}
+}

@@ -1,0 +1,158 @@
+// Package sweep ends what nobody claims. A pass looks at what is due, class by class:
+//
+//   - never uploaded: PENDING past its upload window. S3 is asked first: what has landed is recorded as such, however
+//     its notification was lost, and only what S3 does not have becomes DELETING.
+//   - uploaded but unclaimed: UPLOADED past its claim window becomes DELETING.
+//   - DELETING, for whatever reason: the object is deleted, and the row becomes a tombstone once S3 has confirmed it.
+//   - tombstones that no late PUT can need any more are forgotten.
+//
+// CONFIRMED media are never due, so that no pass ever reads one (R1).
+//
+// What a pass takes it leases: no lock is held while S3 is asked, any number of sweepers work side by side on
+// different rows, and what a killed one had taken is due again when its lease ends. Everything that it does then is
+// done once more without harm: a HEAD, a deletion of what is gone. What it learnt is recorded only for rows that
+// nobody has changed since they were leased; the others are somebody else's, and due again if there is more to do
+// (R6, R10).
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// Store is where media are kept. What it leases it returns as it is then; what is given back to it is changed only
+// where it still is as it was leased.
+type Store interface {
+	LeasePending(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
+	Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error)
+	ExpireUploads(ctx context.Context, ms []*media.Media) (int, error)
+	ExpireClaims(ctx context.Context, limit int) (int, error)
+	LeaseDeleting(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
+	FinishDeleting(ctx context.Context, ms []*media.Media) (int, error)
+	RetryDeleting(ctx context.Context, ms []*media.Media) error
+	Purge(ctx context.Context, limit int) (int, error)
+	Due(ctx context.Context, state media.State, after *media.Media, limit int) ([]*media.Media, error)
+}
+
+// Objects is where their objects are.
+type Objects interface {
+	// Head reports false only when the object is known to be absent.
+	Head(ctx context.Context, key string) (o media.Object, found bool, err error)
+	// Delete returns one error for each media, nil where the object is known to be gone; or one for all, when it did
+	// not get as far as that.
+	Delete(ctx context.Context, ms []*media.Media) ([]error, error)
+}
+
+// Sweeper sweeps. It is safe for concurrent use: passes that overlap share the work.
+type Sweeper struct {
+	store   Store
+	objects Objects
+	config  Config
+	now     func() time.Time
+	logger  *slog.Logger
+	metrics *Metrics
+}
+
+// New returns a sweeper, or an error when the config contradicts itself. now must be the store's clock.
+func New(store Store, objects Objects, c Config, now func() time.Time, logger *slog.Logger, metrics *Metrics) (*Sweeper, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return &Sweeper{store: store, objects: objects, config: c, now: now, logger: logger, metrics: metrics}, nil
+}
+
+// phase is one class of work, in batches.
+type phase struct {
+	name string
+	// batch does one batch, adds to the result, and reports whether more may be due. An error ends the phase.
+	batch func(context.Context, *Result) (more bool, err error)
+}
+
+func (s *Sweeper) phases() []phase {
+	return []phase{
+		{"expiring uploads", s.expireUploads},
+		{"expiring claims", s.expireClaims},
+		{"deleting objects", s.deleteObjects},
+		{"purging tombstones", s.purge},
+	}
+}
+
+// RunOnce makes one pass: until nothing is due, or the pass's limit or the context ends. What fails is not due for a
+// while, so that it does not keep the pass going; when nothing of a batch succeeds, its phase ends. An error of one
+// phase does not stop the others. The result tells what was done, also beside an error.
+func (s *Sweeper) RunOnce(ctx context.Context) (Result, error) {
+	started := time.Now()
+	pass, cancel := context.WithTimeout(ctx, s.config.PassLimit)
+	defer cancel()
+	r, err := s.rounds(pass, s.phases())
+	s.metrics.passed(r, err, time.Since(started), s.now())
+	return r, err
+}
+
+// rounds does one batch of each phase after another, so that a long backlog of one class does not hold up the next,
+// and goes round until no phase has more.
+func (s *Sweeper) rounds(ctx context.Context, phases []phase) (r Result, _ error) {
+	var errs []error
+	for again := true; again; {
+		again = false
+		var going []phase
+		for _, p := range phases {
+			if ctx.Err() != nil {
+				r.Incomplete = true
+				return r, errors.Join(errs...)
+			}
+			var done Result
+			more, err := p.batch(ctx, &done)
+			s.metrics.did(done)
+			r.add(done)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+				r.Incomplete = true
+				continue
+			}
+			going, again = append(going, p), again || more
+		}
+		phases = going
+	}
+	return r, errors.Join(errs...)
+}
+
+// recordLimit bounds the time that it takes to record what a batch has done, which is not given up when the pass is.
+const recordLimit = 10 * time.Second
+
+// recording returns a context for that. S3's confirmation that objects are gone would otherwise be lost at each
+// shutdown, and asked for again.
+func recording(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
+}
+
+// asking returns a context for a batch's calls to S3, which end before the lease does: after that another sweeper may
+// do the same batch.
+func (s *Sweeper) asking(ctx context.Context, leased time.Time) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(ctx, leased.Add(s.config.Lease*3/4))
+}
+
+// took returns the error with which a phase asks the store for work, or nil when the pass is being ended and that is
+// all there is to it.
+func took(ctx context.Context, err error, r *Result) error {
+	if err != nil && ctx.Err() != nil {
+		r.Incomplete = true
+		return nil
+	}
+	return err
+}
+
+func (s *Sweeper) expireClaims(ctx context.Context, r *Result) (more bool, err error) {
+	r.Unclaimed, err = s.store.ExpireClaims(ctx, s.config.BatchSize)
+	return r.Unclaimed == s.config.BatchSize, took(ctx, err, r)
+}
+
+func (s *Sweeper) purge(ctx context.Context, r *Result) (more bool, err error) {
+	r.Purged, err = s.store.Purge(ctx, s.config.BatchSize)
+	return r.Purged == s.config.BatchSize, took(ctx, err, r)
+}

@@ -1,0 +1,120 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// expireUploads asks S3 for PENDING media whose upload window is over. What is there has landed: its notification was
+// lost, or is late. What is not becomes DELETING. What cannot be told is left to its lease.
+//
+// A PUT may arrive after the HEAD. Its notification then either comes before the row is expired, which changes the
+// row, so that it is not; or finds the row DELETING or DELETED, and makes it due once more (R2).
+func (s *Sweeper) expireUploads(ctx context.Context, r *Result) (more bool, err error) {
+	leased := time.Now()
+	ms, err := s.store.LeasePending(ctx, s.config.BatchSize, s.config.Lease)
+	if err != nil || len(ms) == 0 {
+		return false, took(ctx, err, r)
+	}
+	looked := s.lookAt(ctx, leased, ms)
+	var (
+		landings []media.Landing
+		absent   []*media.Media
+		failure  error // the first
+	)
+	for i, l := range looked {
+		switch {
+		case l.err != nil:
+			r.HeadErrors++
+			failure = first(failure, l.err)
+		case l.found:
+			landings = append(landings, ms[i].Observe(l.object))
+		default:
+			absent = append(absent, ms[i])
+		}
+	}
+	rec, cancel := recording(ctx)
+	defer cancel()
+	err = errors.Join(s.land(rec, landings, r), s.expire(rec, absent, r))
+	if failure != nil && ctx.Err() == nil {
+		s.logger.Warn("sweep: S3 could not be asked for uploads, they are left as they are",
+			"media", r.HeadErrors, "of", len(ms), "error", failure)
+		if r.HeadErrors == len(ms) {
+			err = errors.Join(err, fmt.Errorf("S3 could be asked for none of %d uploads: %w", len(ms), failure))
+		}
+	}
+	return len(ms) == s.config.BatchSize, err
+}
+
+func (s *Sweeper) land(ctx context.Context, landings []media.Landing, r *Result) error {
+	landed, err := s.store.Land(ctx, media.SourceSweep, landings)
+	for _, l := range landed {
+		switch l.Verdict {
+		case media.VerdictLanded:
+			r.Landed++
+		case media.VerdictRejected:
+			r.Rejected++
+		default:
+			r.Changed++
+		}
+	}
+	return err
+}
+
+func (s *Sweeper) expire(ctx context.Context, absent []*media.Media, r *Result) error {
+	n, err := s.store.ExpireUploads(ctx, absent)
+	if err != nil {
+		return err
+	}
+	r.NeverUploaded += n
+	r.Changed += len(absent) - n
+	return nil
+}
+
+// look is what S3 said of one media.
+type look struct {
+	object media.Object
+	found  bool
+	err    error
+}
+
+// lookAt asks S3 for each media, several at a time, until the lease of those that were leased at a time is nearly over.
+func (s *Sweeper) lookAt(ctx context.Context, leased time.Time, ms []*media.Media) []look {
+	ctx, cancel := s.asking(ctx, leased)
+	defer cancel()
+	var (
+		looks = make([]look, len(ms))
+		next  = make(chan int)
+		wg    sync.WaitGroup
+	)
+	for range min(s.config.HeadConcurrency, len(ms)) {
+		wg.Go(func() {
+			for i := range next {
+				if err := ctx.Err(); err != nil {
+					looks[i].err = err
+					continue
+				}
+				l := &looks[i]
+				l.object, l.found, l.err = s.objects.Head(ctx, ms[i].Key)
+			}
+		})
+	}
+	for i := range ms {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return looks
+}
+
+func first(was, err error) error {
+	if was != nil {
+		return was
+	}
+	return err
+}
