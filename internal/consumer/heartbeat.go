@@ -23,10 +23,10 @@ func newHeartbeats(c *Consumer) *heartbeats {
 	return &heartbeats{c: c, since: map[*item]time.Time{}}
 }
 
-// add begins with a message that was just received.
-func (h *heartbeats) add(it *item) {
+// add begins with a message that was received at the time given.
+func (h *heartbeats) add(it *item, received time.Time) {
 	h.mu.Lock()
-	h.since[it] = time.Now()
+	h.since[it] = received
 	h.c.metrics.inFlight.Set(float64(len(h.since)))
 	h.mu.Unlock()
 }

@@ -37,12 +37,12 @@ func (c *Consumer) poll(ctx, work context.Context) {
 		}
 		failures, hasty = 0, 0
 		c.metrics.received.Add(float64(len(messages)))
-		c.sort(ctx, messages)
+		c.sort(ctx, messages, time.Now())
 	}
 }
 
-// sort hands over each message to where it belongs.
-func (c *Consumer) sort(ctx context.Context, messages []Message) {
+// sort hands over each message, which was received at the time given, to where it belongs.
+func (c *Consumer) sort(ctx context.Context, messages []Message, received time.Time) {
 	var landing, finished, late []*item
 	for _, m := range messages {
 		if ctx.Err() != nil { // the poll outlasted the consumer: others are to have them
@@ -53,7 +53,7 @@ func (c *Consumer) sort(ctx context.Context, messages []Message) {
 		if it.unclear != nil {
 			c.reportUnclear(it)
 		} else {
-			c.beats.add(it)
+			c.beats.add(it, received)
 		}
 		switch {
 		case len(it.landings) > 0:
