@@ -61,13 +61,14 @@ case $runtime in
   *) die "--runtime $runtime: want auto, docker or python" ;;
 esac
 
-# The settings that both runtimes share. Signatures of presigned URLs are checked only when told to.
+# The settings that both runtimes share. Signatures of presigned URLs are checked only when told to. The strategy
+# "off" is no strategy: queue URLs as http://HOST:PORT/ACCOUNT/NAME, the only ones of these that Terraform takes.
 settings=(
   "SERVICES=$services"
   STRICT_SERVICE_LOADING=1
   EAGER_SERVICE_LOADING=1
   S3_SKIP_SIGNATURE_VALIDATION=0
-  SQS_ENDPOINT_STRATEGY=path
+  SQS_ENDPOINT_STRATEGY=off
   SQS_DISABLE_CLOUDWATCH_METRICS=1
   DISABLE_EVENTS=1
   SKIP_SSL_CERT_DOWNLOAD=1
