@@ -17,9 +17,7 @@ func TestLandsEveryEnvelopeOnce(t *testing.T) {
 	l := &landings{}
 	r := newRig(t, 3, l)
 	ids := newIDs(40)
-	for _, id := range ids[:30] {
-		r.send(event(id))
-	}
+	r.send(each(ids[:30])...)
 	r.send(inSNS(event(ids[30])), eventBridge(ids[31]), inSNS(eventBridge(ids[32])), event(ids[33:]...))
 	stop := r.start()
 	eventually(t, "everything lands and is deleted", func() bool { return l.all(ids...) && r.empty() })
@@ -80,9 +78,7 @@ func TestHeartbeatsOutliveTheVisibilityTimeout(t *testing.T) {
 	r := newRig(t, 5, l)
 	r.cfg.Writers = 4
 	ids := newIDs(23)
-	for _, id := range ids {
-		r.send(event(id))
-	}
+	r.send(each(ids)...)
 	r.start()
 	eventually(t, "everything lands and is deleted", func() bool { return l.all(ids...) && r.empty() })
 	if n := r.metric("received_total"); n != 23 {
@@ -135,9 +131,7 @@ func TestBatchesTakeWhatIsThere(t *testing.T) {
 	r.send(event(ids[0]))
 	r.start()
 	<-entered // alone
-	for _, id := range ids[1:] {
-		r.send(event(id))
-	}
+	r.send(each(ids[1:])...)
 	eventually(t, "all are received", func() bool { return r.metric("received_total") == len(ids) })
 	time.Sleep(100 * time.Millisecond) // for the last hand-over
 	close(leave)
@@ -176,9 +170,7 @@ func TestSeveralConsumersShare(t *testing.T) {
 	r := newRig(t, 5, l)
 	ids := newIDs(300)
 	stops := []func() error{r.start(), r.start(), r.start()}
-	for _, id := range ids {
-		r.send(event(id))
-	}
+	r.send(each(ids)...)
 	eventually(t, "some land", func() bool { return r.metric("verdicts_total", "landed") > 50 })
 	if err := stops[0](); err != nil {
 		t.Error(err)

@@ -26,9 +26,7 @@ func TestOutageCostsNoReceives(t *testing.T) {
 	r := newRig(t, 1, l)
 	r.cfg.BatchSize = 5
 	ids := newIDs(200)
-	for _, id := range ids {
-		r.send(event(id))
-	}
+	r.send(each(ids)...)
 	r.start()
 	time.Sleep(4 * r.cfg.VisibilityTimeout)
 	if n := r.metric("received_total"); n >= len(ids) {
@@ -52,9 +50,7 @@ func TestFailingDeletions(t *testing.T) {
 	r := newRig(t, 1, l)
 	r.emu.Faults().FailEntries(awsemu.Match{Operation: "DeleteMessageBatch"}, awsemu.Forever, "InternalError", false)
 	ids := newIDs(12)
-	for _, id := range ids {
-		r.send(event(id))
-	}
+	r.send(each(ids)...)
 	r.start()
 	eventually(t, "all land", func() bool { return l.all(ids...) })
 	time.Sleep(2*r.cfg.VisibilityTimeout + 200*time.Millisecond)

@@ -24,9 +24,7 @@ func TestRefusedMessageDoesNotBlockOthers(t *testing.T) {
 		return nil
 	}}
 	r := newRig(t, 2, l)
-	for _, id := range ids {
-		r.send(event(id))
-	}
+	r.send(each(ids)...)
 	r.start()
 	good := slices.DeleteFunc(slices.Clone(ids), func(id uuid.UUID) bool { return id == bad })
 	eventually(t, "the others land", func() bool { return l.all(good...) })
@@ -59,7 +57,7 @@ func TestNotUnderstoodGoesToTheDeadLetterQueue(t *testing.T) {
 		strings.Replace(event(ids[0]), `"2.1"`, `"3.0"`, 1),
 	}
 	for i, b := range bad {
-		r.send(b)
+		r.send(b) // by itself: some are nearly as large as a batch may be
 		r.send(event(ids[1+i]))
 	}
 	r.start()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,12 +124,14 @@ func (r *rig) start() (stop func() error) {
 
 func (r *rig) send(bodies ...string) {
 	r.t.Helper()
-	for _, body := range bodies {
-		_, err := r.client.SendMessage(r.t.Context(), &sqs.SendMessageInput{
-			QueueUrl: aws.String(r.url), MessageBody: aws.String(body),
-		})
-		if err != nil {
-			r.t.Fatal(err)
+	for chunk := range slices.Chunk(bodies, 10) {
+		var entries []types.SendMessageBatchRequestEntry
+		for i, body := range chunk {
+			entries = append(entries, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), MessageBody: aws.String(body)})
+		}
+		out, err := r.client.SendMessageBatch(r.t.Context(), &sqs.SendMessageBatchInput{QueueUrl: aws.String(r.url), Entries: entries})
+		if err != nil || len(out.Failed) > 0 {
+			r.t.Fatalf("sending: %v, %+v", err, out)
 		}
 	}
 }
@@ -197,6 +200,15 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not in time: %s", what)
 		}
 	}
+}
+
+// each returns a message for each media.
+func each(ids []uuid.UUID) []string {
+	bodies := make([]string, len(ids))
+	for i, id := range ids {
+		bodies[i] = event(id)
+	}
+	return bodies
 }
 
 // event returns S3's message about objects stored under the keys of media.

@@ -24,9 +24,7 @@ func TestStopFinishesAndGivesBack(t *testing.T) {
 	r.cfg.VisibilityTimeout = time.Minute
 	r.cfg.Writers, r.cfg.BatchSize = 1, 3
 	ids := newIDs(60)
-	for _, id := range ids {
-		r.send(event(id))
-	}
+	r.send(each(ids)...)
 	stop := r.start()
 	<-entered
 	eventually(t, "messages wait for the writer", func() bool { return r.metric("received_total") >= 30 })
@@ -79,9 +77,7 @@ func TestStopDuringAnOutage(t *testing.T) {
 	l := &landings{hook: func(context.Context, []media.Landing) error { return errors.New("connection refused") }}
 	r := newRig(t, 5, l)
 	r.cfg.VisibilityTimeout = time.Minute
-	for _, id := range newIDs(15) {
-		r.send(event(id))
-	}
+	r.send(each(newIDs(15))...)
 	stop := r.start()
 	eventually(t, "it is tried again", func() bool { return r.metric("retries_total") > 2 })
 	if err := stop(); err != nil {
