@@ -1,0 +1,223 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/sweep"
+)
+
+// countingObjects counts how often each key is asked for and deleted.
+type countingObjects struct {
+	sweep.Objects
+	mu             sync.Mutex
+	heads, deletes map[string]int
+	inFlight, most atomic.Int64
+}
+
+func newCounting(o sweep.Objects) *countingObjects {
+	return &countingObjects{Objects: o, heads: map[string]int{}, deletes: map[string]int{}}
+}
+
+func (o *countingObjects) Head(ctx context.Context, key string) (media.Object, bool, error) {
+	if n := o.inFlight.Add(1); n > o.most.Load() {
+		o.most.Store(n)
+	}
+	defer o.inFlight.Add(-1)
+	o.mu.Lock()
+	o.heads[key]++
+	o.mu.Unlock()
+	return o.Objects.Head(ctx, key)
+}
+
+func (o *countingObjects) Delete(ctx context.Context, ms []*media.Media) ([]error, error) {
+	o.mu.Lock()
+	for _, m := range ms {
+		o.deletes[m.Key]++
+	}
+	o.mu.Unlock()
+	return o.Objects.Delete(ctx, ms)
+}
+
+// TestTwoSweepers share 2,000 media: together they do each once.
+func TestTwoSweepers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const n = 500
+	never, lost, unclaimed, cancelled := w.create(t, n), w.create(t, n), w.create(t, n), w.create(t, n)
+	w.put(t, append(append(append([]*media.Media(nil), lost...), unclaimed...), cancelled...)...)
+	w.land(t, "01", unclaimed...)
+	w.Advance(windows.Claim)
+	w.discard(t, cancelled...)
+
+	objects := newCounting(w.objects)
+	results, errs := make([]sweep.Result, 2), make([]error, 2)
+	var wg sync.WaitGroup
+	for i := range results {
+		s := w.sweeper(t, func(p *parts) { p.BatchSize, p.HeadConcurrency, p.objects = 50, 4, objects })
+		wg.Go(func() { results[i], errs[i] = s.RunOnce(t.Context()) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	// One may have ended while the other still made work for it.
+	last, err := w.sweeper(t, func(p *parts) { p.objects = objects }).RunOnce(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum sweep.Result
+	for _, r := range append(results, last) {
+		sum.Landed += r.Landed
+		sum.NeverUploaded += r.NeverUploaded
+		sum.Unclaimed += r.Unclaimed
+		sum.Deleted += r.Deleted
+		sum.Changed += r.Changed
+	}
+	if sum != (sweep.Result{Landed: n, NeverUploaded: n, Unclaimed: n, Deleted: 3 * n}) {
+		t.Errorf("together they did %+v", sum)
+	}
+	if results[0].Zero() || results[1].Zero() {
+		t.Errorf("they did not share: %+v", results)
+	}
+	if len(objects.heads) != 2*n || len(objects.deletes) != 3*n {
+		t.Errorf("asked for %d and deleted %d objects", len(objects.heads), len(objects.deletes))
+	}
+	for _, counts := range []map[string]int{objects.heads, objects.deletes} {
+		for key, times := range counts {
+			if times != 1 {
+				t.Errorf("%s was done %d times", key, times)
+			}
+		}
+	}
+	if most := objects.most.Load(); most > 8 {
+		t.Errorf("%d HEADs at a time by two sweepers of 4", most)
+	}
+	if there := w.there(t); len(there) != n {
+		t.Errorf("the bucket has %d objects", len(there))
+	}
+	for _, m := range lost {
+		if m := w.get(t, m); m.State != media.StateUploaded {
+			t.Errorf("one that landed is %s", m.State)
+		}
+	}
+	for _, m := range never {
+		if m := w.get(t, m); m.State != media.StateDeleted {
+			t.Errorf("one that was never uploaded is %s", m.State)
+		}
+	}
+}
+
+// TestConfirmRacesSweep: confirmations and sweeps at the same moment, on media whose windows have just ended. Whoever
+// was told that its confirmation succeeded has the object, for good (R1); all others have nothing (R2).
+func TestConfirmRacesSweep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const n = 200
+	unclaimed, lost, late := w.create(t, n), w.create(t, n), w.create(t, n)
+	w.put(t, unclaimed...)
+	w.put(t, lost...)
+	w.land(t, "01", unclaimed...)
+	w.Advance(windows.Claim)
+
+	var (
+		confirmed sync.Map // the media whose confirmation succeeded
+		clients   sync.WaitGroup
+		sweepers  sync.WaitGroup
+		done      = make(chan struct{})
+		sweptSome atomic.Int64
+	)
+	for range 2 {
+		s := w.sweeper(t, func(p *parts) { p.BatchSize, p.HeadConcurrency = 7, 4 })
+		sweepers.Go(func() {
+			for {
+				r, err := s.RunOnce(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sweptSome.Add(int64(r.Deleted))
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	confirm := func(m *media.Media) error {
+		_, err := w.store.Confirm(t.Context(), alice, []media.Claim{{MediaID: m.ID, Claim: "post/1"}})
+		var refused *media.BatchError
+		switch {
+		case err == nil:
+			confirmed.Store(m.ID, m)
+		case !errors.As(err, &refused):
+			return err
+		}
+		return nil
+	}
+	// As the API does it: one HEAD, and what it finds has landed.
+	headAndConfirm := func(m *media.Media) error {
+		o, found, err := w.objects.Head(t.Context(), m.Key)
+		if err != nil || !found {
+			return err
+		}
+		if _, err := w.store.Land(t.Context(), media.SourceConfirm, []media.Landing{m.Observe(o)}); err != nil {
+			return err
+		}
+		return confirm(m)
+	}
+	clients.Go(func() {
+		for i := len(unclaimed) - 1; i >= 0; i-- { // towards the sweepers
+			if err := confirm(unclaimed[i]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	clients.Go(func() {
+		for i := len(lost) - 1; i >= 0; i-- {
+			if err := headAndConfirm(lost[i]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	clients.Go(func() {
+		for i := len(late) - 1; i >= 0; i-- { // whose upload ends only now
+			m := late[i]
+			if err := errors.Join(w.tryPut(t.Context(), m, content), headAndConfirm(m)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	clients.Wait()
+	close(done)
+	sweepers.Wait()
+
+	// Traffic has stopped: let every window and lease end.
+	for range 3 {
+		w.Advance(windows.Claim)
+		r, err := w.sweeper(t).RunOnce(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sweptSome.Add(int64(r.Deleted))
+	}
+	there := w.there(t)
+	count := 0
+	confirmed.Range(func(_, m any) bool {
+		count++
+		w.is(t, m.(*media.Media), media.StateConfirmed, "", true)
+		return true
+	})
+	if len(there) != count {
+		t.Errorf("the bucket has %d objects for %d confirmations", len(there), count)
+	}
+	if count == 0 || sweptSome.Load() == 0 {
+		t.Errorf("no race: %d were confirmed and %d deleted", count, sweptSome.Load())
+	}
+	t.Logf("%d were confirmed and %d deleted", count, sweptSome.Load())
+}
