@@ -19,6 +19,9 @@ func (s *Store) Confirm(ctx context.Context, scope media.Scope, claims []media.C
 		confirmed = make([]*media.Media, len(claims))
 		changed   []*media.Media
 	)
+	if err := checkClaims(claims); err != nil {
+		return nil, err
+	}
 	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		ids := make([]uuid.UUID, len(claims))
 		for i, c := range claims {
@@ -65,6 +68,9 @@ func (s *Store) Discard(ctx context.Context, scope media.Scope, id uuid.UUID, e 
 		m       *media.Media
 		changed bool
 	)
+	if refusal := checkText("claim", claim); refusal != nil {
+		return nil, refusal
+	}
 	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		locked, err := lockRows(ctx, tx, scope, []uuid.UUID{id})
 		if err != nil {

@@ -24,6 +24,9 @@ func (s *Store) Create(ctx context.Context, ms []*media.Media) ([]*media.Media, 
 		rows[i] = r
 		keyed = keyed || r.IdempotencyKey != ""
 	}
+	if err := checkRows(rows); err != nil {
+		return nil, err
+	}
 	if !keyed {
 		if _, err := s.db.NewInsert().Model(&rows).Exec(ctx); err != nil {
 			return nil, unusable(fmt.Errorf("inserting media: %w", err))

@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"github.com/coatcheck/coatcheck/internal/media"
 )
 
 // Open returns a pool of at most maxConns connections to the database at a URL or key=value string that pgx
@@ -32,6 +34,10 @@ func Open(databaseURL string, maxConns int) (*bun.DB, error) {
 	// A lost client must not hold row locks.
 	setDefault(config.RuntimeParams, "idle_in_transaction_session_timeout", "60s")
 	setDefault(config.RuntimeParams, "TimeZone", "UTC")
+	// What the texts that go to and fro mean must not depend on the settings of the database or of the user.
+	config.RuntimeParams["standard_conforming_strings"] = "on"
+	config.RuntimeParams["client_encoding"] = "UTF8"
+	config.RuntimeParams["DateStyle"] = "ISO"
 	// bun writes arguments into the statement, so that no two texts are alike: preparing them would double the round
 	// trips and fill the cache with statements that never come back.
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
@@ -54,7 +60,8 @@ func setDefault(params map[string]string, name, value string) {
 
 // Transient reports whether the same statement could succeed later as it stands: Postgres could not be reached, is
 // starting or stopping, is out of something, or gave up on a deadlock. An error that is not Postgres's own is taken
-// for a lost connection. Refused data (classes 22 and 23), missing tables (42) and the like will be refused again.
+// for a lost connection. Refused data (classes 22 and 23), missing tables (42) and the like will be refused again, and
+// so will what the domain refuses.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 func Transient(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -62,6 +69,12 @@ func Transient(err error) bool {
 		case "08", "25", "40", "53", "55", "57", "58":
 			return true
 		}
+		return false
+	}
+	if _, ok := errors.AsType[*media.Error](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[*media.BatchError](err); ok {
 		return false
 	}
 	return err != nil && !errors.Is(err, sql.ErrNoRows)

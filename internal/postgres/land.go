@@ -17,22 +17,28 @@ import (
 //
 // A landing on a DELETING row makes it due at once and raises its revision, so that a DeleteObjects call that is under
 // way, and may have passed before this object arrived, does not count as having deleted it (R2).
+//
+// What is kept is taken from the locked row, j, and not from m: Postgres computes the new row from m as it was when the
+// statement began, and holds that against the CHECK constraints before it notices that m has changed since, and
+// computes it again.
 const landSQL = `
 WITH event AS (
 	SELECT * FROM unnest(?ids::uuid[], ?min_sizes::bigint[], ?max_sizes::bigint[], ?mismatches::boolean[], ?etags::text[],
 			?version_ids::text[], ?sequencers::text[])
-		AS e (id, min_size, max_size, mismatch, etag, version_id, sequencer)
+		AS e (id, min_size, max_size, mismatch, new_etag, new_version_id, new_sequencer)
 ), locked AS MATERIALIZED (
-	SELECT m.id, m.state, m.size_bytes, m.etag, m.sequencer
+	SELECT m.id, m.state, m.reason, m.size_bytes, m.landed_at, m.landed_by, m.etag, m.version_id, m.sequencer, m.claim,
+		m.confirmed_at, m.deleting_at, m.deleted_at, m.attempts, m.due_at, m.revision
 	FROM coatcheck.media AS m
 	WHERE m.id IN (SELECT id FROM event)
 	ORDER BY m.id
 	FOR UPDATE
 ), compared AS (
-	SELECT e.*, l.state,
+	SELECT e.*, l.state, l.reason, l.landed_at, l.landed_by, l.etag, l.version_id, l.sequencer, l.claim, l.confirmed_at,
+		l.deleting_at, l.deleted_at, l.attempts, l.due_at, l.revision,
 		e.mismatch OR e.min_size <> l.size_bytes OR e.max_size <> l.size_bytes AS wrong,
-		e.sequencer = '' OR l.sequencer IS NULL OR e.sequencer > l.sequencer AS news,
-		nullif(e.etag, '') IS NOT DISTINCT FROM l.etag AS same
+		e.new_sequencer = '' OR l.sequencer IS NULL OR e.new_sequencer > l.sequencer AS news,
+		nullif(e.new_etag, '') IS NOT DISTINCT FROM l.etag AS same
 	FROM event AS e LEFT JOIN locked AS l USING (id)
 ), judged AS MATERIALIZED (
 	SELECT *, CASE
@@ -49,24 +55,26 @@ WITH event AS (
 	FROM compared
 ), changed AS (
 	UPDATE coatcheck.media AS m SET
-		state       = CASE j.verdict WHEN 'landed' THEN 'uploaded' WHEN 'rejected' THEN 'deleting' WHEN 'late' THEN 'deleting' ELSE m.state END,
-		reason      = CASE WHEN j.verdict IN ('rejected', 'late') THEN j.verdict ELSE m.reason END,
-		landed_at   = coalesce(m.landed_at, ?now),
-		landed_by   = coalesce(m.landed_by, ?source),
-		etag        = CASE WHEN j.news THEN nullif(j.etag, '') ELSE m.etag END,
-		version_id  = CASE WHEN j.news THEN coalesce(nullif(j.version_id, ''), m.version_id) ELSE m.version_id END,
-		sequencer   = greatest(m.sequencer, nullif(j.sequencer, '')),
-		deleting_at = CASE WHEN j.verdict IN ('rejected', 'late') THEN ?now ELSE m.deleting_at END,
-		deleted_at  = CASE WHEN j.verdict = 'late' THEN NULL ELSE m.deleted_at END,
-		attempts    = CASE WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN 0 ELSE m.attempts END,
-		due_at      = CASE WHEN j.verdict = 'landed' THEN ?claim_by WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN ?now ELSE m.due_at END,
-		revision    = m.revision + 1
+		state        = CASE j.verdict WHEN 'landed' THEN 'uploaded' WHEN 'rejected' THEN 'deleting' WHEN 'late' THEN 'deleting' ELSE j.state END,
+		reason       = CASE WHEN j.verdict IN ('rejected', 'late') THEN j.verdict ELSE j.reason END,
+		landed_at    = coalesce(j.landed_at, ?now),
+		landed_by    = coalesce(j.landed_by, ?source),
+		etag         = CASE WHEN j.news THEN nullif(j.new_etag, '') ELSE j.etag END,
+		version_id   = CASE WHEN j.news THEN coalesce(nullif(j.new_version_id, ''), j.version_id) ELSE j.version_id END,
+		sequencer    = greatest(j.sequencer, nullif(j.new_sequencer, '')),
+		claim        = j.claim,
+		confirmed_at = j.confirmed_at,
+		deleting_at  = CASE WHEN j.verdict IN ('rejected', 'late') THEN ?now ELSE j.deleting_at END,
+		deleted_at   = CASE WHEN j.verdict = 'late' THEN NULL ELSE j.deleted_at END,
+		attempts     = CASE WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN 0 ELSE j.attempts END,
+		due_at       = CASE WHEN j.verdict = 'landed' THEN ?claim_by WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN ?now ELSE j.due_at END,
+		revision     = j.revision + 1
 	FROM judged AS j
 	WHERE m.id = j.id
 		AND (j.verdict IN ('landed', 'rejected', 'deleting', 'late', 'replaced')
 			-- The same contents, known by a later sequencer or version: a second PUT, or the notification of what a HEAD
 			-- had told before. Keep them, so that the order in which they came does not matter (R5).
-			OR j.verdict = 'duplicate' AND j.news AND j.same AND j.sequencer <> '')
+			OR j.verdict = 'duplicate' AND j.news AND j.same AND j.new_sequencer <> '')
 )
 SELECT id, verdict FROM judged`
 
@@ -90,6 +98,9 @@ func (s *Store) Land(ctx context.Context, source media.Source, landings []media.
 		return nil, nil
 	}
 	gathered := media.Gather(landings)
+	if err := checkLandings(gathered); err != nil {
+		return nil, err
+	}
 	now := s.time()
 	args := landArgs{Now: now, ClaimBy: now.Add(s.windows.Claim), Source: source}
 	results := make([]media.Landed, len(gathered))

@@ -84,7 +84,9 @@ func TestVerdicts(t *testing.T) {
 func (f *fixture) checkLanded(t *testing.T, before, after *media.Media, l media.Landing, v media.Verdict) {
 	t.Helper()
 	now, want := f.Now(), *before
-	takes := func() { want.ETag, want.VersionID, want.Sequencer = l.ETag, l.VersionID, max(before.Sequencer, l.Sequencer) }
+	takes := func() {
+		want.ETag, want.VersionID, want.Sequencer = l.ETag, l.VersionID, max(before.Sequencer, l.Sequencer)
+	}
 	goes := func(r media.Reason) {
 		want.State, want.Reason, want.DeletingAt, want.DeletedAt, want.DueAt = media.StateDeleting, r, now, time.Time{}, now
 	}

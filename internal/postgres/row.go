@@ -14,33 +14,33 @@ import (
 type row struct {
 	bun.BaseModel `bun:"table:coatcheck.media,alias:m"`
 
-	ID             uuid.UUID         `bun:"id,pk,type:uuid"`
-	Tenant         string            `bun:"tenant"`
-	Owner          string            `bun:"owner"`
-	Key            string            `bun:"key"`
-	State          media.State       `bun:"state"`
-	Reason         media.Reason      `bun:"reason,nullzero"`
-	ContentType    string            `bun:"content_type"`
-	SizeBytes      int64             `bun:"size_bytes"`
-	ChecksumSHA256 []byte            `bun:"checksum_sha256,nullzero"`
-	FileName       string            `bun:"file_name"`
-	Metadata       map[string]string `bun:"metadata,type:jsonb,nullzero"`
-	IdempotencyKey string            `bun:"idempotency_key,nullzero"`
-	CreatedAt      time.Time         `bun:"created_at"`
-	URLExpiresAt   time.Time         `bun:"url_expires_at"`
-	LandedAt       time.Time         `bun:"landed_at,nullzero"`
-	LandedBy       media.Source      `bun:"landed_by,nullzero"`
-	ETag           string            `bun:"etag,nullzero"`
-	VersionID      string            `bun:"version_id,nullzero"`
-	Sequencer      media.Sequencer   `bun:"sequencer,nullzero"`
-	Claim          string            `bun:"claim,nullzero"`
-	ConfirmedAt    time.Time         `bun:"confirmed_at,nullzero"`
-	DeletingAt     time.Time         `bun:"deleting_at,nullzero"`
-	DeletedAt      time.Time         `bun:"deleted_at,nullzero"`
-	Attempts       int               `bun:"attempts"`
-	LastError      string            `bun:"last_error,nullzero"`
-	DueAt          time.Time         `bun:"due_at,nullzero"`
-	Revision       int64             `bun:"revision"`
+	ID             uuid.UUID       `bun:"id,pk,type:uuid"`
+	Tenant         string          `bun:"tenant"`
+	Owner          string          `bun:"owner"`
+	Key            string          `bun:"key"`
+	State          media.State     `bun:"state"`
+	Reason         media.Reason    `bun:"reason,nullzero"`
+	ContentType    string          `bun:"content_type"`
+	SizeBytes      int64           `bun:"size_bytes"`
+	ChecksumSHA256 []byte          `bun:"checksum_sha256,nullzero"`
+	FileName       string          `bun:"file_name"`
+	Metadata       metadata        `bun:"metadata,type:jsonb,nullzero"`
+	IdempotencyKey string          `bun:"idempotency_key,nullzero"`
+	CreatedAt      time.Time       `bun:"created_at"`
+	URLExpiresAt   time.Time       `bun:"url_expires_at"`
+	LandedAt       time.Time       `bun:"landed_at,nullzero"`
+	LandedBy       media.Source    `bun:"landed_by,nullzero"`
+	ETag           string          `bun:"etag,nullzero"`
+	VersionID      string          `bun:"version_id,nullzero"`
+	Sequencer      media.Sequencer `bun:"sequencer,nullzero"`
+	Claim          string          `bun:"claim,nullzero"`
+	ConfirmedAt    time.Time       `bun:"confirmed_at,nullzero"`
+	DeletingAt     time.Time       `bun:"deleting_at,nullzero"`
+	DeletedAt      time.Time       `bun:"deleted_at,nullzero"`
+	Attempts       int             `bun:"attempts"`
+	LastError      string          `bun:"last_error,nullzero"`
+	DueAt          time.Time       `bun:"due_at,nullzero"`
+	Revision       int64           `bun:"revision"`
 }
 
 // columns is every column of row, for statements written by hand, whose table is called m.

@@ -51,7 +51,11 @@ func (s *Store) Get(ctx context.Context, scope media.Scope, id uuid.UUID) (*medi
 	return r.media(), nil
 }
 
+// scoped asks for what is within the scope. A scope whose names cannot be stored must not come to mean another (R9).
 func scoped(q *bun.SelectQuery, scope media.Scope) *bun.SelectQuery {
+	if !storable(scope.Tenant) || !storable(scope.Owner) {
+		return q.Where("FALSE")
+	}
 	q = q.Where("m.tenant = ?", scope.Tenant)
 	if scope.Owner != "" {
 		q = q.Where("m.owner = ?", scope.Owner)

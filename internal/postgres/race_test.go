@@ -1,0 +1,183 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// meet makes a statement of ours begin, wait for a row that another transaction holds, and go on once that one has
+// changed the row: its snapshot is from before the change.
+func (f *fixture) meet(t *testing.T, m *media.Media, change string, ours func() error) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // after Commit it does nothing
+	if _, err := tx.Exec(ctx, "SELECT FROM coatcheck.media WHERE id = $1 FOR UPDATE", m.ID); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- ours() }()
+	for waits := false; !waits; {
+		select {
+		case err := <-done:
+			t.Fatalf("it did not wait for the row: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Within a transaction the view is read once unless it is told to forget.
+		if _, err := tx.Exec(ctx, "SELECT pg_stat_clear_snapshot()"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tx.Exec(ctx, "UPDATE coatcheck.media SET revision = revision + 1, "+change+" WHERE id = $1", m.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return <-done
+}
+
+// What another transaction made of the row meanwhile.
+const (
+	becomesUploaded  = `state = 'uploaded', landed_at = now(), landed_by = 'confirm', etag = 'e1', due_at = now() + interval '1 h'`
+	becomesConfirmed = `state = 'confirmed', landed_at = now(), landed_by = 'confirm', etag = 'e1', claim = 'post/9', confirmed_at = now(), due_at = NULL`
+	becomesCancelled = `state = 'deleting', reason = 'cancelled', deleting_at = now(), due_at = now()`
+	becomesDeleted   = `state = 'deleted', reason = 'cancelled', deleting_at = now(), deleted_at = now(), due_at = now() + interval '1 day'`
+)
+
+// TestLandingMeetsAChange: a landing that waited for a row is judged by what the row became, and never fails for what
+// it was: neither half of the two changes is lost.
+func TestLandingMeetsAChange(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	first := func(m *media.Media) media.Landing { return landing(m) }
+	other := func(m *media.Media) media.Landing {
+		return landing(m, func(l *media.Landing) { l.Sequencer, l.ETag = seq("02"), "e2" })
+	}
+	wrong := func(m *media.Media) media.Landing {
+		return landing(m, func(l *media.Landing) { l.SizeBytes = 7 })
+	}
+	for _, test := range []struct {
+		name   string
+		from   media.State
+		change string
+		lands  func(*media.Media) media.Landing
+		want   media.Verdict
+		state  media.State
+	}{
+		{"a HEAD told it first", media.StatePending, becomesUploaded, first, media.VerdictDuplicate, media.StateUploaded},
+		{"another PUT came first", media.StatePending, becomesUploaded, other, media.VerdictReplaced, media.StateUploaded},
+		{"of another size", media.StatePending, becomesUploaded, wrong, media.VerdictRejected, media.StateDeleting},
+		{"confirmed first", media.StatePending, becomesConfirmed, first, media.VerdictDuplicate, media.StateConfirmed},
+		{"confirmed first, overwritten", media.StatePending, becomesConfirmed, other, media.VerdictConflict, media.StateConfirmed},
+		{"uploaded, then confirmed", media.StateUploaded, becomesConfirmed, other, media.VerdictConflict, media.StateConfirmed},
+		{"uploaded, then confirmed, same contents", media.StateUploaded, becomesConfirmed, func(m *media.Media) media.Landing {
+			return landing(m, func(l *media.Landing) { l.Sequencer = seq("02") })
+		}, media.VerdictDuplicate, media.StateConfirmed},
+		{"cancelled first", media.StatePending, becomesCancelled, first, media.VerdictDeleting, media.StateDeleting},
+		{"uploaded, then cancelled", media.StateUploaded, becomesCancelled, other, media.VerdictDeleting, media.StateDeleting},
+		{"deleted first", media.StateDeleting, becomesDeleted, first, media.VerdictLate, media.StateDeleting},
+		{"pending, then deleted", media.StatePending, becomesDeleted, other, media.VerdictLate, media.StateDeleting},
+		{"deleted, then on its way out again", media.StateDeleted, becomesCancelled, other, media.VerdictDeleting, media.StateDeleting},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := f.bring(t, test.from)
+			var got []media.Landed
+			err := f.meet(t, m, test.change, func() (err error) {
+				got, err = f.Land(t.Context(), media.SourceNotification, []media.Landing{test.lands(m)})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := f.get(t, m.ID)
+			if got[0].Verdict != test.want || after.State != test.state {
+				t.Errorf("verdict %s, it is %s; want %s, %s", got[0].Verdict, after.State, test.want, test.state)
+			}
+			if test.state == media.StateConfirmed && after.Claim != "post/9" {
+				t.Errorf("claim %q", after.Claim)
+			}
+		})
+	}
+}
+
+// TestSweepMeetsAChange: what a sweep decided about one revision of a row is not done to the next (R1).
+func TestSweepMeetsAChange(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	ctx := t.Context()
+	for _, test := range []struct {
+		name   string
+		from   media.State
+		change string
+		ours   func([]*media.Media) (int, error)
+		state  media.State
+	}{
+		{"never uploaded, but landed", media.StatePending, becomesUploaded, func(ms []*media.Media) (int, error) { return f.ExpireUploads(ctx, ms) }, media.StateUploaded},
+		{"never uploaded, but confirmed", media.StatePending, becomesConfirmed, func(ms []*media.Media) (int, error) { return f.ExpireUploads(ctx, ms) }, media.StateConfirmed},
+		{"never uploaded, but its URL was renewed", media.StatePending, "due_at = now() + interval '1 h'", func(ms []*media.Media) (int, error) { return f.ExpireUploads(ctx, ms) }, media.StatePending},
+		{"gone, but landed once more", media.StateDeleting, "due_at = now()", func(ms []*media.Media) (int, error) { return f.FinishDeleting(ctx, ms) }, media.StateDeleting},
+		{"gone, but another sweep was first", media.StateDeleting, becomesDeleted, func(ms []*media.Media) (int, error) { return f.FinishDeleting(ctx, ms) }, media.StateDeleted},
+		{"failed, but another sweep was first", media.StateDeleting, becomesDeleted, func(ms []*media.Media) (int, error) { return 0, f.RetryDeleting(ctx, ms) }, media.StateDeleted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := f.bring(t, test.from)
+			var n int
+			err := f.meet(t, m, test.change, func() (err error) {
+				n, err = test.ours([]*media.Media{m})
+				return err
+			})
+			if err != nil || n != 0 {
+				t.Errorf("%d rows, %v", n, err)
+			}
+			after := f.get(t, m.ID)
+			if after.State != test.state || after.Revision != m.Revision+1 {
+				t.Errorf("it is %s", text(after))
+			}
+		})
+	}
+}
+
+// TestExpiryMeetsAConfirmation: the sweep does not wait for a row that is being confirmed, and leaves it (R1).
+func TestExpiryMeetsAConfirmation(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	m := f.bring(t, media.StateUploaded)
+	f.Advance(2 * windows.Claim)
+	err := f.meet(t, m, becomesConfirmed, func() error {
+		if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 0 {
+			t.Errorf("%d rows expired, %v", n, err)
+		}
+		// Something of ours has to wait: the confirmation of the same claim, which finds it done.
+		_, err := f.Confirm(t.Context(), alice, claims("post/9", m))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 0 {
+		t.Errorf("%d rows expired, %v", n, err)
+	}
+	if got := f.get(t, m.ID); got.State != media.StateConfirmed {
+		t.Errorf("it is %s", got.State)
+	}
+}
