@@ -13,7 +13,7 @@ import (
 )
 
 type serveCommand struct {
-	Roles  []string `env:"COATCHECK_ROLES" default:"api,consumer,sweeper" placeholder:"ROLE,…" help:"What this process does: ${default}, or some of them. Each scales on its own, and any number of each may run."`
+	Roles  []string `env:"COATCHECK_ROLES" default:"api,consumer,sweeper" placeholder:"ROLE" help:"What this process does: ${default}, or some of them. Each scales on its own, and any number of each may run."`
 	Listen string   `env:"COATCHECK_LISTEN" default:":8080" help:"Address for the API (with role api), /healthz, /readyz and /metrics. Let the public reach the API's paths only."`
 
 	Tokens     string `env:"COATCHECK_TOKENS" group:"API" placeholder:"LINES" help:"Service tokens that are let in: lines of \"name tenant sha256:hex\", as \"coatcheck token\" prints them. Needed by the api role, here or in a file."`

@@ -42,8 +42,8 @@ type apiSettings struct {
 	URLTTL         time.Duration `name:"url-ttl" env:"COATCHECK_URL_TTL" group:"API" placeholder:"5m" help:"How long a presigned PUT may be begun, 1s to 168h: 5m, or the upload window when that is shorter. Whoever gets hold of a URL can use it that long."`
 	DownloadTTL    time.Duration `name:"download-ttl" env:"COATCHECK_DOWNLOAD_TTL" default:"15m" group:"API" help:"How long a presigned GET works when its caller names no time, 1s to 168h."`
 	MaxSize        int64         `name:"max-size" env:"COATCHECK_MAX_SIZE" default:"1073741824" group:"API" placeholder:"BYTES" help:"Largest upload in bytes (${default}); at most 5368709120, S3's limit for one PUT."`
-	ContentTypes   []string      `name:"content-types" env:"COATCHECK_CONTENT_TYPES" default:"image/*,video/*,audio/*,font/*,text/plain,text/csv,text/markdown,application/pdf,application/json,application/zip,application/gzip,application/octet-stream" group:"API" placeholder:"TYPE,…" help:"Allowed media types; \"image/*\" is every image, \"*/*\" everything. Types that browsers execute (text/html) are best left out where a bucket is served to the public."`
-	AllowedOrigins []string      `name:"allowed-origins" env:"COATCHECK_ALLOWED_ORIGINS" group:"API" placeholder:"ORIGIN,…" help:"Web origins whose pages may call the API, such as https://app.example.com. The bucket has CORS rules of its own."`
+	ContentTypes   []string      `name:"content-types" env:"COATCHECK_CONTENT_TYPES" default:"image/*,video/*,audio/*,font/*,text/plain,text/csv,text/markdown,application/pdf,application/json,application/zip,application/gzip,application/octet-stream" group:"API" placeholder:"TYPE" help:"Allowed media types (${default}); \"image/*\" is every image, \"*/*\" everything. Types that browsers execute (text/html) are best left out where a bucket is served to the public."`
+	AllowedOrigins []string      `name:"allowed-origins" env:"COATCHECK_ALLOWED_ORIGINS" group:"API" placeholder:"ORIGIN" help:"Web origins whose pages may call the API, such as https://app.example.com. The bucket has CORS rules of its own."`
 }
 
 type consumerSettings struct {

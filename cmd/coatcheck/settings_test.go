@@ -1,0 +1,105 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coatcheck/coatcheck/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// TestRefusedSettings: each contradiction is refused at start, with a sentence that names the settings.
+func TestRefusedSettings(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	token := "name tenant sha256:" + strings.Repeat("ab", 32)
+	base := []string{
+		"serve", "--listen", "127.0.0.1:0", "--database-url", pgtest.New(t), "--bucket", "b", "--aws-region", "eu-west-1",
+		"--aws-endpoint", "http://127.0.0.1:1", "--queue-url", "http://127.0.0.1:1/000000000000/q", "--tokens", token,
+	}
+	cases := []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"--url-ttl", "2h", "--upload-window", "1h"}, []string{"--url-ttl (2h0m0s)", "--upload-window (1h0m0s)"}},
+		{[]string{"--url-ttl", "2h", "--tombstone-window", "1h"}, []string{"--url-ttl (2h0m0s)", "--tombstone-window (1h0m0s)"}},
+		{[]string{"--url-ttl", "1500ms"}, []string{"--url-ttl is 1.5s", "whole seconds"}},
+		{[]string{"--url-ttl", "169h", "--upload-window", "200h", "--tombstone-window", "200h"}, []string{"--url-ttl is 169h"}},
+		{[]string{"--claim-window", "0s"}, []string{"--claim-window is 0s"}},
+		{[]string{"--download-ttl", "0s"}, []string{"--download-ttl is 0s"}},
+		{[]string{"--max-size", "0"}, []string{"--max-size is 0"}},
+		{[]string{"--max-size", "5368709121"}, []string{"--max-size is 5368709121"}},
+		{[]string{"--content-types", "jpeg"}, []string{"--content-types", `"jpeg"`}},
+		{[]string{"--key-prefix", "no-slash"}, []string{"--key-prefix", `"no-slash"`, `end with "/"`}},
+		{[]string{"--roles", "api,cook"}, []string{"--roles", `"cook"`}},
+		{[]string{"--sweep-interval", "1m", "--sweep-cron", "* * * * *"}, []string{"--sweep-interval and --sweep-cron"}},
+		{[]string{"--sweep-cron", "often"}, []string{`"often"`}},
+		{[]string{"--queue-url", ""}, []string{"--queue-url (COATCHECK_QUEUE_URL)"}},
+		{[]string{"--tokens", ""}, []string{"COATCHECK_TOKENS", "coatcheck token"}},
+		{[]string{"--tokens", "name tenant coat_secret"}, []string{"tokens, line 1", "the token's hash"}},
+		{[]string{"--tokens-file", "/nowhere"}, []string{"--tokens and --tokens-file"}},
+		{[]string{"--wait-time", "30s"}, []string{"wait time is 30s"}},
+		{[]string{"--visibility-timeout", "0s"}, []string{"visibility timeout is 0s"}},
+		{[]string{"--database-url", "mysql://u:hunter2@h/d"}, []string{"database URL"}},
+	}
+	for _, c := range cases {
+		var out, log output
+		status := run(t.Context(), slices.Concat(base, c.args), &out, &log)
+		if status == 0 {
+			t.Errorf("serve %v was not refused", c.args)
+		}
+		for _, says := range c.says {
+			if !strings.Contains(log.String(), says) {
+				t.Errorf("serve %v says %q, want %q in it", c.args, &log, says)
+			}
+		}
+		if strings.Contains(log.String(), "hunter2") || strings.Contains(log.String(), "coat_secret") {
+			t.Errorf("serve %v tells a secret: %s", c.args, &log)
+		}
+	}
+}
+
+// TestAnotherBucket: a database is bound to the bucket that it was first used with (R8).
+func TestAnotherBucket(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	url := pgtest.New(t)
+	sweep := func(args ...string) (int, string) {
+		var out, log output
+		status := run(t.Context(), append([]string{"sweep", "--database-url", url, "--aws-region", "eu-west-1", "--aws-endpoint", "http://127.0.0.1:1"}, args...), &out, &log)
+		return status, log.String()
+	}
+	if status, log := sweep("--bucket", "one"); status != 0 {
+		t.Fatalf("the first sweep: %s", log)
+	}
+	for _, args := range [][]string{{"--bucket", "two"}, {"--bucket", "one", "--key-prefix", "other/"}} {
+		if status, log := sweep(args...); status == 0 || !strings.Contains(log, `belongs to bucket "one"`) {
+			t.Errorf("a sweep with %v: status %d, %s", args, status, log)
+		}
+	}
+}
+
+// TestMigrate goes up, down and up again.
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	step := func(status int, says string, args ...string) {
+		t.Helper()
+		var out, log output
+		if got := run(t.Context(), append(args, "--database-url", url), &out, &log); got != status {
+			t.Fatalf("%v: status %d, want %d: %s", args, got, status, &log)
+		}
+		if !strings.Contains(out.String()+log.String(), says) {
+			t.Errorf("%v says %s%s, want %q in it", args, &out, &log, says)
+		}
+	}
+	step(1, "coatcheck migrate up", "sweep", "--bucket", "b", "--aws-region", "eu-west-1")
+	step(0, "not applied", "migrate", "status")
+	step(0, "applied 00001_media.sql", "migrate", "up")
+	step(0, "nothing to do", "migrate", "up")
+	step(2, "--yes", "migrate", "down")
+	step(0, "took back", "migrate", "down", "--yes")
+	step(0, "applied 00001_media.sql", "migrate", "up")
+}
