@@ -1,5 +1,10 @@
 locals {
   emulated = var.endpoint != null
+
+  environment = merge(
+    module.coatcheck.environment,
+    local.emulated ? { COATCHECK_AWS_ENDPOINT = var.endpoint } : {},
+  )
 }
 
 # Kept in the state: the bucket keeps its name from one apply to the next.

@@ -1,11 +1,11 @@
 output "environment" {
   description = "Environment variables for `coatcheck serve`."
-  value       = module.coatcheck.environment
+  value       = local.environment
 }
 
 output "dotenv" {
   description = "The same, one NAME=value a line: terraform output -raw dotenv > coatcheck.env"
-  value       = join("", [for name, value in module.coatcheck.environment : "${name}=${value}\n"])
+  value       = join("", [for name, value in local.environment : "${name}=${value}\n"])
 }
 
 output "bucket_name" {

@@ -35,12 +35,28 @@ locals {
       ]
       Resource = aws_sqs_queue.landings.arn
     },
-    # The number of dead letters is one of the consumer's metrics.
+    # The number of dead letters is one of the consumer's metrics. It knows that queue by the name in the redrive
+    # policy, and has to ask for its URL.
     {
       Sid      = "CountDeadLetters"
       Effect   = "Allow"
-      Action   = ["sqs:GetQueueAttributes"]
+      Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
       Resource = aws_sqs_queue.dead_letters.arn
+    },
+    # /readyz asks for one key that no upload has, to learn whether the bucket is there; uploads themselves are none
+    # of the consumer's business.
+    {
+      Sid      = "AskForBucket"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = "${aws_s3_bucket.media.arn}/${var.key_prefix}.ping"
+    },
+    {
+      Sid       = "LearnThatItAnswers"
+      Effect    = "Allow"
+      Action    = ["s3:ListBucket"]
+      Resource  = aws_s3_bucket.media.arn
+      Condition = { StringEquals = { "s3:prefix" = "${var.key_prefix}.ping" } }
     },
   ]
 
@@ -64,6 +80,13 @@ locals {
       Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
       Resource  = aws_s3_bucket.media.arn
       Condition = local.managed_prefix_condition
+    },
+    # Whether deleting an object means deleting its versions one by one.
+    {
+      Sid      = "AskForVersioning"
+      Effect   = "Allow"
+      Action   = ["s3:GetBucketVersioning"]
+      Resource = aws_s3_bucket.media.arn
     },
   ]
 

@@ -46,13 +46,12 @@ output "alarm_arns" {
 # Handed out only once the bucket is ready for uploads: whoever starts the service with these finds the
 # notification in place.
 output "environment" {
-  description = "Environment variables that `coatcheck serve` reads to find all of this."
+  description = "Environment variables that `coatcheck serve` reads to find all of this. The dead-letter queue is not among them: the queue's redrive policy names it."
   value = {
-    AWS_REGION                      = local.region
-    COATCHECK_BUCKET                = aws_s3_bucket.media.id
-    COATCHECK_KEY_PREFIX            = var.key_prefix
-    COATCHECK_QUEUE_URL             = aws_sqs_queue.landings.url
-    COATCHECK_DEAD_LETTER_QUEUE_URL = aws_sqs_queue.dead_letters.url
+    AWS_REGION           = local.region
+    COATCHECK_BUCKET     = aws_s3_bucket.media.id
+    COATCHECK_KEY_PREFIX = var.key_prefix
+    COATCHECK_QUEUE_URL  = aws_sqs_queue.landings.url
   }
   depends_on = [aws_s3_bucket_notification.media]
 }

@@ -23,16 +23,20 @@ run "as_it_comes" {
         "s3:PutObject arn:aws:s3:::acme-uploads/media/*",
       ]
       consumer = [
+        "s3:GetObject arn:aws:s3:::acme-uploads/media/.ping",
+        "s3:ListBucket arn:aws:s3:::acme-uploads",
         "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
         "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
         "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",
         "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
+        "sqs:GetQueueUrl arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",
         "sqs:GetQueueUrl arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
         "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
       ]
       sweeper = [
         "s3:DeleteObject arn:aws:s3:::acme-uploads/media/*",
         "s3:DeleteObjectVersion arn:aws:s3:::acme-uploads/media/*",
+        "s3:GetBucketVersioning arn:aws:s3:::acme-uploads",
         "s3:GetObject arn:aws:s3:::acme-uploads/media/*",
         "s3:GetObjectVersion arn:aws:s3:::acme-uploads/media/*",
         "s3:ListBucket arn:aws:s3:::acme-uploads",
@@ -72,11 +76,14 @@ run "by_choice" {
   }
 
   assert {
-    condition = alltrue(flatten([
-      for p in aws_iam_policy.process : [
-        for s in jsondecode(p.policy).Statement : s.Condition == { StringLike = { "s3:prefix" = "team/media/*" } } if s.Resource == "arn:aws:s3:::acme-uploads"
-      ]
-    ]))
+    condition = jsonencode({
+      for k, p in aws_iam_policy.process : k => distinct([for s in jsondecode(p.policy).Statement : s.Condition if contains(s.Action, "s3:ListBucket")])
+      }) == jsonencode({
+      api      = [{ StringLike = { "s3:prefix" = "team/media/*" } }]
+      consumer = [{ StringEquals = { "s3:prefix" = "team/media/.ping" } }]
+      sweeper  = [{ StringLike = { "s3:prefix" = "team/media/*" } }]
+      redrive  = []
+    })
     error_message = "Whoever may list, may list below the prefix only."
   }
   assert {

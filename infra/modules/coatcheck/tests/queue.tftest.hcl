@@ -68,11 +68,10 @@ run "as_it_comes" {
 
   assert {
     condition = output.environment == {
-      AWS_REGION                      = "eu-central-1"
-      COATCHECK_BUCKET                = "acme-uploads"
-      COATCHECK_KEY_PREFIX            = "media/"
-      COATCHECK_QUEUE_URL             = "https://sqs.eu-central-1.amazonaws.com/123456789012/acme-uploads-landings"
-      COATCHECK_DEAD_LETTER_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/acme-uploads-dead-letters"
+      AWS_REGION           = "eu-central-1"
+      COATCHECK_BUCKET     = "acme-uploads"
+      COATCHECK_KEY_PREFIX = "media/"
+      COATCHECK_QUEUE_URL  = "https://sqs.eu-central-1.amazonaws.com/123456789012/acme-uploads-landings"
     }
     error_message = "The environment must be what the service reads."
   }
