@@ -85,6 +85,7 @@ func TestFailingReceives(t *testing.T) {
 	t.Parallel()
 	l := &landings{}
 	r := newRig(t, 5, l)
+	r.cfg.Pollers = 1 // so that it is the tenth call which has the message
 	receive := awsemu.Match{Operation: "ReceiveMessage"}
 	r.emu.Faults().Fail(receive, 9, 503, "ServiceUnavailable")
 	r.emu.Faults().CutAnswer(receive, 1)
