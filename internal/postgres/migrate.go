@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
+	"github.com/uptrace/bun"
 
 	"github.com/coatcheck/coatcheck/migrations"
 )
@@ -123,4 +125,26 @@ func MigrateUp(ctx context.Context, databaseURL string) error {
 	}
 	_, err = m.Up(ctx)
 	return err
+}
+
+// CheckSchema is an error when the database's schema is not the one that this binary was built for, or newer: then
+// migrations are to be run first. A newer one is fine, because migrations are safe while older binaries run.
+func CheckSchema(ctx context.Context, db *bun.DB) error {
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil || len(names) == 0 {
+		return fmt.Errorf("reading the embedded migrations: %w", err)
+	}
+	want, err := goose.NumericComponent(names[len(names)-1])
+	if err != nil {
+		return fmt.Errorf("reading the embedded migrations: %w", err)
+	}
+	var have int64
+	err = db.NewRaw(`SELECT coalesce(max(version_id), 0) FROM coatcheck.schema_version WHERE is_applied`).Scan(ctx, &have)
+	if err != nil {
+		return unusable(fmt.Errorf("reading the schema's version: %w", err))
+	}
+	if have < want {
+		return fmt.Errorf("the database's schema is at version %d, this binary needs %d: run `coatcheck migrate up` first", have, want)
+	}
+	return nil
 }
