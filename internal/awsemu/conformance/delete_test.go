@@ -92,15 +92,46 @@ var deleteChecks = []check{
 		_, err := e.deleteObjects(unique("no-such"), false, id("k"))
 		e.wantError(err, 404, "NoSuchBucket")
 	}},
+	{"if-match", func(e *env) {
+		b := e.bucket()
+		tag := e.put(b, "k", body).ETag
+		_, err := e.s3.DeleteObject(e.Context(), &s3.DeleteObjectInput{Bucket: &b, Key: ptr("k"), IfMatch: ptr(`"00000000000000000000000000000000"`)})
+		e.wantError(err, 412, "PreconditionFailed")
+		e.stored(b, "k", body)
+		_, err = e.s3.DeleteObject(e.Context(), &s3.DeleteObjectInput{Bucket: &b, Key: ptr("k"), IfMatch: tag})
+		e.must(err, "deleting by the right ETag")
+		e.notStored(b, "k")
+	}},
 	{"per-key-error", func(e *env) {
 		// 200 for the call, and an error for one of its keys.
-		b := e.versionedBucket()
-		version := e.put(b, "a", body).VersionId
-		out, err := e.deleteObjects(b, false, idVersion("a", version), idVersion("b", ptr("not-a-version-id")))
+		b := e.bucket()
+		e.put(b, "a", body)
+		e.put(b, "b", body)
+		changed := types.ObjectIdentifier{Key: ptr("b"), ETag: ptr(`"00000000000000000000000000000000"`)}
+		out, err := e.deleteObjects(b, false, id("a"), changed)
 		e.must(err, "deleting")
-		if len(out.Deleted) != 1 || len(out.Errors) != 1 || value(out.Errors[0].Key) != "b" || value(out.Errors[0].Code) != "NoSuchVersion" {
-			e.Errorf("Deleted %v, Errors %v", deletedKeys(out), out.Errors)
+		e.wantKeys("Deleted", deletedKeys(out), []string{"a"})
+		if len(out.Errors) != 1 || value(out.Errors[0].Key) != "b" || value(out.Errors[0].Code) != "PreconditionFailed" {
+			e.Errorf("Errors %+v", out.Errors)
 		}
+		e.stored(b, "b", body)
+	}},
+	{"gone-version", func(e *env) {
+		// A delete that is repeated because its answer was lost succeeds, as it does for a key.
+		b := e.versionedBucket()
+		version := e.put(b, "k", body).VersionId
+		for range 2 {
+			out, err := e.deleteObjects(b, false, idVersion("k", version))
+			e.must(err, "deleting")
+			if len(out.Deleted) != 1 || len(out.Errors) != 0 {
+				e.Errorf("%d deleted, %d errors", len(out.Deleted), len(out.Errors))
+				for _, f := range out.Errors {
+					e.Errorf("%s: %s", value(f.Key), value(f.Code))
+				}
+			}
+		}
+		_, err := e.s3.DeleteObject(e.Context(), &s3.DeleteObjectInput{Bucket: &b, Key: ptr("k"), VersionId: version})
+		e.must(err, "deleting it alone")
 	}},
 	{"per-version", func(e *env) {
 		b := e.versionedBucket()

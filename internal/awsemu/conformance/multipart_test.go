@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"strings"
 	"time"
 
@@ -83,6 +84,27 @@ var multipartChecks = []check{
 		}
 		e.stored(b, "k", append(bytes.Clone(bigPart), "tail"...))
 		e.wantKeys("uploads", e.unfinished(b, ""), nil)
+	}},
+	{"composite-sha256", func(e *env) {
+		// A SHA-256 of SHA-256s, which must not be taken for the object's own.
+		b := e.bucket()
+		created, err := e.s3.CreateMultipartUpload(e.Context(), &s3.CreateMultipartUploadInput{Bucket: &b, Key: ptr("k"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256})
+		e.must(err, "creating an upload")
+		part, err := e.s3.UploadPart(e.Context(), &s3.UploadPartInput{
+			Bucket: &b, Key: ptr("k"), UploadId: created.UploadId, PartNumber: ptr(int32(1)),
+			Body: bytes.NewReader(body), ChecksumSHA256: ptr(sha256Base64(body)),
+		})
+		e.must(err, "uploading a part")
+		u := &upload{e: e, bucket: b, key: "k", id: created.UploadId}
+		u.parts = []types.CompletedPart{{PartNumber: ptr(int32(1)), ETag: part.ETag, ChecksumSHA256: part.ChecksumSHA256}}
+		_, err = u.complete()
+		e.must(err, "completing")
+		h, err := e.s3.HeadObject(e.Context(), &s3.HeadObjectInput{Bucket: &b, Key: ptr("k"), ChecksumMode: types.ChecksumModeEnabled})
+		e.must(err, "HEAD")
+		sum := sha256.Sum256(body)
+		if want := sha256Base64(sum[:]) + "-1"; value(h.ChecksumSHA256) != want || h.ChecksumType != types.ChecksumTypeComposite {
+			e.Errorf("HEAD shows %s of type %s, want %s", value(h.ChecksumSHA256), h.ChecksumType, want)
+		}
 	}},
 	{"presigned-part", func(e *env) {
 		b := e.bucket()

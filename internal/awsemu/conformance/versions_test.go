@@ -78,8 +78,8 @@ var versionChecks = []check{
 			}
 			h, err := e.s3.HeadObject(e.Context(), &s3.HeadObjectInput{Bucket: &b, Key: ptr("k"), VersionId: version})
 			e.must(err, "HEAD")
-			if value(h.ContentLength) != int64(len(want)) {
-				e.Errorf("HEAD of %s says %d bytes", value(version), value(h.ContentLength))
+			if value(h.ContentLength) != int64(len(want)) || value(h.VersionId) != value(out.VersionId) {
+				e.Errorf("HEAD of %s says %d bytes, version %s", value(version), value(h.ContentLength), value(h.VersionId))
 			}
 		}
 		_, err := e.s3.GetObject(e.Context(), &s3.GetObjectInput{Bucket: &b, Key: ptr("other"), VersionId: one})
@@ -95,6 +95,25 @@ var versionChecks = []check{
 		e.wantKeys("versions", e.versions(b), want)
 		keys, _, _ := e.listed(s3.ListObjectsV2Input{Bucket: &b})
 		e.wantKeys("ListObjectsV2", keys, []string{"a"})
+	}},
+	{"list-prefix", func(e *env) {
+		b := e.versionedBucket()
+		e.putAll(b, []string{"k", "k/1", "l"})
+		_, err := e.s3.DeleteObject(e.Context(), &s3.DeleteObjectInput{Bucket: &b, Key: ptr("l")})
+		e.must(err, "deleting")
+		out, err := e.s3.ListObjectVersions(e.Context(), &s3.ListObjectVersionsInput{Bucket: &b, Prefix: ptr("k")})
+		e.must(err, "listing versions")
+		var keys []string
+		for _, v := range out.Versions {
+			keys = append(keys, value(v.Key))
+			if value(v.Size) == 0 || v.LastModified == nil || value(v.ETag) == "" {
+				e.Errorf("version %+v", v)
+			}
+		}
+		e.wantKeys("versions", keys, []string{"k", "k/1"})
+		if len(out.DeleteMarkers) != 0 {
+			e.Errorf("%d delete markers", len(out.DeleteMarkers))
+		}
 	}},
 	{"list-pages", func(e *env) {
 		b := e.versionedBucket()
