@@ -46,7 +46,11 @@ infra: ## check the Terraform module and its example (needs terraform)
 e2e: ## the whole story on LocalStack, set up by Terraform (COATCHECK_E2E_AWS=moto or =http://… for another AWS)
 	go test -tags e2e -count=1 -timeout 20m -v ./e2e
 
+conformance: ## the emulator's suite against LocalStack, which it has to agree with
+	e2e/localstack/with.sh sh -c 'COATCHECK_CONFORMANCE_NAME=localstack COATCHECK_CONFORMANCE_ENDPOINT=$$ENDPOINT \
+	  go test -count=1 ./internal/awsemu/conformance'
+
 fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
 
-verify: check test infra e2e ## all that CI runs
+verify: check test infra conformance e2e ## all that CI runs
