@@ -47,7 +47,7 @@ func TestOutageCostsNoReceives(t *testing.T) {
 func TestFailingDeletions(t *testing.T) {
 	t.Parallel()
 	l := &landings{}
-	r := newRig(t, 1, l)
+	r := newRig(t, 9, l)
 	r.emu.Faults().FailEntries(awsemu.Match{Operation: "DeleteMessageBatch"}, awsemu.Forever, "InternalError", false)
 	ids := newIDs(12)
 	r.send(each(ids)...)
