@@ -54,8 +54,14 @@ func NewMigrator(ctx context.Context, db *sql.DB) (*Migrator, error) {
 }
 
 // createSchema exists because CREATE SCHEMA IF NOT EXISTS is not safe against itself: two at once can both find
-// nothing, and the second fails on the catalogue's unique index.
+// nothing, and the second fails on the catalogue's unique index. It also asks for the right to create schemas where there
+// is nothing to create.
 func createSchema(ctx context.Context, db *sql.DB) error {
+	var exists bool
+	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'coatcheck')").Scan(&exists)
+	if err != nil || exists {
+		return err
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err

@@ -63,8 +63,11 @@ func scoped(q *bun.SelectQuery, scope media.Scope) *bun.SelectQuery {
 	return q
 }
 
-// List returns the scope's media, newest first.
+// List returns the scope's media, newest first; none when the page has no size.
 func (s *Store) List(ctx context.Context, scope media.Scope, page media.Page) ([]*media.Media, error) {
+	if page.Limit <= 0 { // bun would take it for no limit at all
+		return nil, nil
+	}
 	var rows []row
 	q := scoped(s.db.NewSelect().Model(&rows), scope).OrderExpr("m.id DESC").Limit(int64(page.Limit))
 	if page.Before != (uuid.UUID{}) {

@@ -200,6 +200,9 @@ func (s *Store) exec(ctx context.Context, query string, args any, limit int) (in
 // Due returns up to limit media in a state that a sweep would take now, after the one named by its due time and id
 // (zero: from the first), in that order. It changes nothing.
 func (s *Store) Due(ctx context.Context, state media.State, after *media.Media, limit int) ([]*media.Media, error) {
+	if limit <= 0 { // bun would take it for no limit at all
+		return nil, nil
+	}
 	var rows []row
 	q := s.db.NewSelect().Model(&rows).Where("m.state = ? AND m.due_at <= ?", state, s.time()).
 		OrderExpr("m.due_at, m.id").Limit(int64(limit))
