@@ -15,6 +15,9 @@ func TestConfigRefuses(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Fatalf("the defaults: %v", err)
 	}
+	if _, err := consumer.New(good, consumer.Parts{}); err == nil || !strings.Contains(err.Error(), "are needed") {
+		t.Errorf("without parts: %v", err)
+	}
 	for want, change := range map[string]func(*consumer.Config){
 		"bucket is empty":                  func(c *consumer.Config) { c.Bucket = "" },
 		"pollers is 0":                     func(c *consumer.Config) { c.Pollers = 0 },

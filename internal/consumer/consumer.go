@@ -43,7 +43,7 @@ type Parts struct {
 	// Transient reports whether a call of Land that failed with this error could succeed later as it stands. Without
 	// it, every error is transient unless it, or one that it wraps, has a method Transient() bool that says otherwise.
 	Transient func(error) bool
-	Metrics   *Metrics         // needed
+	Metrics   *Metrics
 	Log       *slog.Logger     // slog.Default() when nil
 	Now       func() time.Time // time.Now when nil
 }
@@ -66,10 +66,13 @@ type Consumer struct {
 	troubles *occasionally // bounds the log of failing calls
 }
 
-// New returns a consumer. It is an error when the configuration contradicts itself.
+// New returns a consumer. It is an error when the configuration contradicts itself, or a part is missing.
 func New(cfg Config, parts Parts) (*Consumer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if parts.Queue == nil || parts.Lander == nil || parts.Metrics == nil {
+		return nil, errors.New("consumer: the queue, the lander and the metrics are needed")
 	}
 	c := &Consumer{
 		cfg: cfg, queue: parts.Queue, lander: parts.Lander, passing: parts.Transient, metrics: parts.Metrics,
