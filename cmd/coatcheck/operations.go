@@ -35,6 +35,7 @@ func withOperations(mux *http.ServeMux, ready *readiness, registry *prometheus.R
 // every second does not make requests to S3 every second.
 type readiness struct {
 	checks map[string]func(context.Context) error
+	logger *slog.Logger
 
 	stopped atomic.Bool
 	mu      sync.Mutex
@@ -66,7 +67,7 @@ func (r *readiness) Check(ctx context.Context) error {
 	for name, check := range r.checks {
 		go func() {
 			if err := check(ctx); err != nil {
-				slog.WarnContext(ctx, "not ready", "part", name, "error", err)
+				r.logger.WarnContext(ctx, "not ready", "part", name, "error", err)
 				failures <- fmt.Errorf("%s does not answer", name)
 				return
 			}

@@ -108,10 +108,10 @@ func (p *program) has(role string) bool { return slices.Contains(p.config.Roles,
 func (p *program) build(cfg aws.Config) error {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		postgres.NewBacklog(p.db, time.Now, p.config.Logger))
-	p.ready = &readiness{checks: map[string]func(context.Context) error{
-		"database": p.store.Ping,
-		"bucket":   p.objects.Ping,
-	}}
+	p.ready = &readiness{logger: p.config.Logger, checks: map[string]func(context.Context) error{"database": p.store.Ping}}
+	if p.has("api") || p.has("sweeper") {
+		p.ready.checks["bucket"] = p.objects.Ping // the consumer asks S3 for nothing, and need not be allowed to
+	}
 	mux := http.NewServeMux()
 	if p.has("api") {
 		types, err := rpc.ParseContentTypes(p.config.API.ContentTypes)

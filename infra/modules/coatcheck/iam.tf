@@ -43,21 +43,6 @@ locals {
       Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
       Resource = aws_sqs_queue.dead_letters.arn
     },
-    # /readyz asks for one key that no upload has, to learn whether the bucket is there; uploads themselves are none
-    # of the consumer's business.
-    {
-      Sid      = "AskForBucket"
-      Effect   = "Allow"
-      Action   = ["s3:GetObject"]
-      Resource = "${aws_s3_bucket.media.arn}/${var.key_prefix}.ping"
-    },
-    {
-      Sid       = "LearnThatItAnswers"
-      Effect    = "Allow"
-      Action    = ["s3:ListBucket"]
-      Resource  = aws_s3_bucket.media.arn
-      Condition = { StringEquals = { "s3:prefix" = "${var.key_prefix}.ping" } }
-    },
   ]
 
   # The grants on versions stay when versioning is off: versions outlive its suspension, and where there never

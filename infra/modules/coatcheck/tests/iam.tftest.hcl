@@ -23,8 +23,6 @@ run "as_it_comes" {
         "s3:PutObject arn:aws:s3:::acme-uploads/media/*",
       ]
       consumer = [
-        "s3:GetObject arn:aws:s3:::acme-uploads/media/.ping",
-        "s3:ListBucket arn:aws:s3:::acme-uploads",
         "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
         "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
         "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",
@@ -80,7 +78,7 @@ run "by_choice" {
       for k, p in aws_iam_policy.process : k => distinct([for s in jsondecode(p.policy).Statement : s.Condition if contains(s.Action, "s3:ListBucket")])
       }) == jsonencode({
       api      = [{ StringLike = { "s3:prefix" = "team/media/*" } }]
-      consumer = [{ StringEquals = { "s3:prefix" = "team/media/.ping" } }]
+      consumer = []
       sweeper  = [{ StringLike = { "s3:prefix" = "team/media/*" } }]
       redrive  = []
     })
