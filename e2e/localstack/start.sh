@@ -104,7 +104,8 @@ else
   restore_catalog "$dir/fs/var/lib/localstack/cache"
   # OVERRIDE_IN_DOCKER=0: inside any container LocalStack believes to be in its own image and writes to
   # /var/lib, whatever FILESYSTEM_ROOT says. DNS_ADDRESS=0: no DNS server, which would want port 53.
-  run=(env "${settings[@]}" "LOCALSTACK_HOST=127.0.0.1:$port" "GATEWAY_LISTEN=127.0.0.1:$port"
+  # The first start keeps the byte code that the installation left out, whatever the caller's environment says.
+  run=(env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH -u PYTHONHOME "${settings[@]}" "LOCALSTACK_HOST=127.0.0.1:$port" "GATEWAY_LISTEN=127.0.0.1:$port"
     "FILESYSTEM_ROOT=$dir/fs" "XDG_CACHE_HOME=$cache/xdg" OVERRIDE_IN_DOCKER=0 DNS_ADDRESS=0
     PYTHONUNBUFFERED=1 "$venv/bin/python" -m localstack.runtime.main)
 fi
