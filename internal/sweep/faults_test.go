@@ -268,24 +268,38 @@ func TestShutdownWhileDeleting(t *testing.T) {
 	w.pass(t, sweep.Result{Deleted: 2})
 }
 
-// TestShutdownBeforeDeleting: what was not done is not called a failure.
-func TestShutdownBeforeDeleting(t *testing.T) {
+// TestShutdownWhileS3IsAsked: what was not done is not called a failure.
+func TestShutdownWhileS3IsAsked(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	pending := w.create(t, 1)[0]
-	w.Advance(windows.Upload)
-	deleting := w.create(t, 1)[0]
-	w.discard(t, deleting)
-	ctx, cancel := context.WithCancel(t.Context())
-	w.emu.Faults().Slow(awsemu.Match{Operation: "HeadObject"}, 1, time.Minute)
-	time.AfterFunc(50*time.Millisecond, cancel)
-	r, err := w.sweeper(t).RunOnce(ctx)
-	if err != nil || !r.Incomplete || r.Deleted+r.NeverUploaded+r.DeleteErrors != 0 {
-		t.Errorf("the pass did %+v, %v", r, err)
-	}
-	w.is(t, pending, media.StatePending, "", false)
-	if m := w.is(t, deleting, media.StateDeleting, media.ReasonCancelled, false); m.LastError != "" {
-		t.Errorf("the last error is %q", m.LastError)
+	for _, operation := range []string{"HeadObject", "DeleteObjects", "GetBucketVersioning"} {
+		t.Run(operation, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			m := w.create(t, 1)[0]
+			want := media.StatePending
+			if operation == "HeadObject" {
+				w.Advance(windows.Upload)
+			} else {
+				w.discard(t, m)
+				want = media.StateDeleting
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.emu.Faults().Slow(awsemu.Match{Operation: operation}, 1, 3*time.Second)
+			go func() {
+				for w.emu.Counts()[operation] == 0 {
+					time.Sleep(time.Millisecond)
+				}
+				cancel()
+			}()
+			r, err := w.sweeper(t).RunOnce(ctx)
+			if err != nil || r != (sweep.Result{Incomplete: true}) {
+				t.Errorf("the pass did %+v, %v", r, err)
+			}
+			if m := w.get(t, m); m.State != want || m.LastError != "" {
+				t.Errorf("it is %s, and its last error %q", m.State, m.LastError)
+			}
+		})
 	}
 }
 

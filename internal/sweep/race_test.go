@@ -210,7 +210,9 @@ func TestConfirmRacesSweep(t *testing.T) {
 	count := 0
 	confirmed.Range(func(_, m any) bool {
 		count++
-		w.is(t, m.(*media.Media), media.StateConfirmed, "", true)
+		if m := w.get(t, m.(*media.Media)); m.State != media.StateConfirmed || !there[m.Key] {
+			t.Errorf("one that was confirmed is %s, its object there: %t", m.State, there[m.Key])
+		}
 		return true
 	})
 	if len(there) != count {

@@ -29,6 +29,8 @@ func (s *Sweeper) expireUploads(ctx context.Context, r *Result) (more bool, err 
 	)
 	for i, l := range looked {
 		switch {
+		case l.err != nil && ctx.Err() != nil:
+			r.Incomplete = true // the pass is being ended, which says nothing about the object
 		case l.err != nil:
 			r.HeadErrors++
 			failure = first(failure, l.err)
@@ -41,7 +43,7 @@ func (s *Sweeper) expireUploads(ctx context.Context, r *Result) (more bool, err 
 	rec, cancel := recording(ctx)
 	defer cancel()
 	err = errors.Join(s.land(rec, landings, r), s.expire(rec, absent, r))
-	if failure != nil && ctx.Err() == nil {
+	if failure != nil {
 		s.logger.Warn("sweep: S3 could not be asked for uploads, they are left as they are",
 			"media", r.HeadErrors, "of", len(ms), "error", failure)
 		if r.HeadErrors == len(ms) {
