@@ -1,4 +1,7 @@
 // Package blob keeps the bytes of objects: in memory, or as one file each.
+//
+// A file is written under its final name. What makes it count is the journal's record of the object, which is
+// written after it; a file that no record names is removed by the next start.
 package blob
 
 import (
@@ -22,30 +25,18 @@ type Segment struct {
 // Store keeps segments. Its zero value keeps them in memory.
 type Store struct{ dir string }
 
-// Open returns a store of files under dir, or of memory if dir is empty. Files that a killed process was still
-// writing are removed.
+// Open returns a store of files under dir, or of memory if dir is empty.
 func Open(dir string) (*Store, error) {
 	if dir == "" {
 		return &Store{}, nil
 	}
-	s := &Store{dir: dir}
-	if err := os.RemoveAll(s.temp()); err != nil {
-		return nil, fmt.Errorf("removing unfinished bodies: %w", err)
+	if err := os.MkdirAll(filepath.Join(dir, "bodies"), 0o700); err != nil {
+		return nil, fmt.Errorf("making a folder for bodies: %w", err)
 	}
-	for i := range 256 {
-		if err := os.MkdirAll(filepath.Join(dir, "bodies", fmt.Sprintf("%02x", i)), 0o700); err != nil {
-			return nil, fmt.Errorf("making folders for bodies: %w", err)
-		}
-	}
-	if err := os.MkdirAll(s.temp(), 0o700); err != nil {
-		return nil, fmt.Errorf("making a folder for unfinished bodies: %w", err)
-	}
-	return s, nil
+	return &Store{dir: dir}, nil
 }
 
-func (s *Store) temp() string { return filepath.Join(s.dir, "unfinished") }
-
-func (s *Store) path(name string) string { return filepath.Join(s.dir, "bodies", name[:2], name) }
+func (s *Store) path(name string) string { return filepath.Join(s.dir, "bodies", name) }
 
 func newName() string {
 	var b [16]byte
@@ -124,21 +115,34 @@ func (s *Store) Join(segments []Segment) ([]Segment, error) {
 	return []Segment{seg}, err
 }
 
-// Sweep removes every file that keep does not name: bodies whose object was never recorded, or whose removal
-// was.
+// Sweep removes every file that keep does not name: bodies that were never finished or never recorded, and those
+// whose removal was recorded but not done.
 func (s *Store) Sweep(keep map[string]struct{}) error {
 	if s.dir == "" {
 		return nil
 	}
-	return filepath.WalkDir(filepath.Join(s.dir, "bodies"), func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+	dir := filepath.Join(s.dir, "bodies")
+	f, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("listing bodies: %w", err)
+	}
+	defer f.Close()
+	for {
+		entries, err := f.ReadDir(1000)
+		for _, e := range entries {
+			if _, ok := keep[e.Name()]; ok {
+				continue
+			}
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("removing a body: %w", err)
+			}
 		}
-		if _, ok := keep[d.Name()]; ok {
+		if errors.Is(err, io.EOF) {
 			return nil
+		} else if err != nil {
+			return fmt.Errorf("listing bodies: %w", err)
 		}
-		return os.Remove(path)
-	})
+	}
 }
 
 // fileWalk opens one file after another, each closed before the next.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -62,6 +61,7 @@ const maxHint = 4 << 20
 // Writer takes one body. It ends with Commit or Discard.
 type Writer struct {
 	store *Store
+	name  string
 	file  *os.File // nil in memory
 	buf   []byte   // in memory everything so far, else the room to read into
 	size  int64
@@ -76,7 +76,8 @@ func (s *Store) Writer(hint int64) *Writer {
 		return w
 	}
 	w.buf = make([]byte, min(max(hint, 1), bufferSize))
-	w.file, w.err = os.OpenFile(filepath.Join(s.temp(), newName()), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	w.name = newName()
+	w.file, w.err = os.OpenFile(s.path(w.name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	return w
 }
 
@@ -121,7 +122,7 @@ func eofIsFine(err error) error {
 	return err
 }
 
-// Commit makes the body a segment. A file appears under its name whole or not at all.
+// Commit makes the body a segment.
 func (w *Writer) Commit() (Segment, error) {
 	if w.file == nil && w.err == nil {
 		return Segment{Size: w.size, data: w.buf}, nil
@@ -129,21 +130,17 @@ func (w *Writer) Commit() (Segment, error) {
 	if w.err == nil {
 		w.err = w.file.Close()
 	}
-	name := newName()
-	if w.err == nil {
-		w.err = os.Rename(w.file.Name(), w.store.path(name))
-	}
 	if w.err != nil {
 		w.Discard()
 		return Segment{}, fmt.Errorf("keeping a body: %w", w.err)
 	}
-	return Segment{Name: name, Size: w.size}, nil
+	return Segment{Name: w.name, Size: w.size}, nil
 }
 
 // Discard forgets the body.
 func (w *Writer) Discard() {
 	if w.file != nil {
 		_ = w.file.Close()
-		_ = os.Remove(w.file.Name())
+		_ = os.Remove(w.store.path(w.name)) // or else by the next start
 	}
 }
