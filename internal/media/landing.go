@@ -80,7 +80,8 @@ const (
 	// VerdictReplaced means that an UPLOADED media's object was overwritten with one of the declared size: the later
 	// one counts. A store that honours If-None-Match never lets it happen.
 	VerdictReplaced Verdict = "replaced"
-	// VerdictConflict means that a CONFIRMED media's object was overwritten. The row keeps what was confirmed (R3).
+	// VerdictConflict means that a CONFIRMED media's object was overwritten. The row keeps what was confirmed, and when
+	// that happened (R3).
 	VerdictConflict Verdict = "conflict"
 	// VerdictDeleting means that it is on its way out; the deletion is done once more after this.
 	VerdictDeleting Verdict = "deleting"

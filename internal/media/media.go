@@ -36,6 +36,9 @@ type Media struct {
 
 	Claim       string // who holds it; kept in the tombstone
 	ConfirmedAt time.Time
+	// OverwrittenAt is when it was first learnt that something overwrote the object after it was confirmed. ETag and
+	// VersionID still tell of what was confirmed.
+	OverwrittenAt time.Time
 
 	DeletingAt time.Time
 	DeletedAt  time.Time

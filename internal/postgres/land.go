@@ -18,6 +18,9 @@ import (
 // A landing on a DELETING row makes it due at once and raises its revision, so that a DeleteObjects call that is under
 // way, and may have passed before this object arrived, does not count as having deleted it (R2).
 //
+// What is CONFIRMED keeps the etag and the version that were confirmed, whatever lands after: a download asks for that
+// version, and the overwriting is noted in the row (R3). Its sequencer goes on, so that it is noted once.
+//
 // What is kept is taken from the locked row, j, and not from m: Postgres computes the new row from m as it was when the
 // statement began, and holds that against the CHECK constraints before it notices that m has changed since, and
 // computes it again.
@@ -28,17 +31,18 @@ WITH event AS (
 		AS e (id, min_size, max_size, mismatch, new_etag, new_version_id, new_sequencer)
 ), locked AS MATERIALIZED (
 	SELECT m.id, m.state, m.reason, m.size_bytes, m.landed_at, m.landed_by, m.etag, m.version_id, m.sequencer, m.claim,
-		m.confirmed_at, m.deleting_at, m.deleted_at, m.attempts, m.due_at, m.revision
+		m.confirmed_at, m.overwritten_at, m.deleting_at, m.deleted_at, m.attempts, m.due_at, m.revision
 	FROM coatcheck.media AS m
 	WHERE m.id IN (SELECT id FROM event)
 	ORDER BY m.id
 	FOR UPDATE
 ), compared AS (
 	SELECT e.*, l.state, l.reason, l.landed_at, l.landed_by, l.etag, l.version_id, l.sequencer, l.claim, l.confirmed_at,
-		l.deleting_at, l.deleted_at, l.attempts, l.due_at, l.revision,
+		l.overwritten_at, l.deleting_at, l.deleted_at, l.attempts, l.due_at, l.revision,
 		e.mismatch OR e.min_size <> l.size_bytes OR e.max_size <> l.size_bytes AS wrong,
 		e.new_sequencer = '' OR l.sequencer IS NULL OR e.new_sequencer > l.sequencer AS news,
-		nullif(e.new_etag, '') IS NOT DISTINCT FROM l.etag AS same
+		nullif(e.new_etag, '') IS NOT DISTINCT FROM l.etag AS same,
+		l.state = 'confirmed' AS kept
 	FROM event AS e LEFT JOIN locked AS l USING (id)
 ), judged AS MATERIALIZED (
 	SELECT *, CASE
@@ -59,11 +63,12 @@ WITH event AS (
 		reason       = CASE WHEN j.verdict IN ('rejected', 'late') THEN j.verdict ELSE j.reason END,
 		landed_at    = coalesce(j.landed_at, ?now),
 		landed_by    = coalesce(j.landed_by, ?source),
-		etag         = CASE WHEN j.news THEN nullif(j.new_etag, '') ELSE j.etag END,
-		version_id   = CASE WHEN j.news THEN coalesce(nullif(j.new_version_id, ''), j.version_id) ELSE j.version_id END,
+		etag         = CASE WHEN j.news AND NOT j.kept THEN nullif(j.new_etag, '') ELSE j.etag END,
+		version_id   = CASE WHEN j.news AND NOT j.kept THEN coalesce(nullif(j.new_version_id, ''), j.version_id) ELSE j.version_id END,
 		sequencer    = greatest(j.sequencer, nullif(j.new_sequencer, '')),
 		claim        = j.claim,
 		confirmed_at = j.confirmed_at,
+		overwritten_at = CASE WHEN j.verdict = 'conflict' THEN coalesce(j.overwritten_at, ?now) ELSE j.overwritten_at END,
 		deleting_at  = CASE WHEN j.verdict IN ('rejected', 'late') THEN ?now ELSE j.deleting_at END,
 		deleted_at   = CASE WHEN j.verdict = 'late' THEN NULL ELSE j.deleted_at END,
 		attempts     = CASE WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN 0 ELSE j.attempts END,
@@ -71,7 +76,7 @@ WITH event AS (
 		revision     = j.revision + 1
 	FROM judged AS j
 	WHERE m.id = j.id
-		AND (j.verdict IN ('landed', 'rejected', 'deleting', 'late', 'replaced')
+		AND (j.verdict IN ('landed', 'rejected', 'deleting', 'late', 'replaced', 'conflict')
 			-- The same contents, known by a later sequencer or version: a second PUT, or the notification of what a HEAD
 			-- had told before. Keep them, so that the order in which they came does not matter (R5).
 			OR j.verdict = 'duplicate' AND j.news AND j.same AND j.new_sequencer <> '')

@@ -107,9 +107,14 @@ func (f *fixture) checkLanded(t *testing.T, before, after *media.Media, l media.
 	case media.VerdictLate:
 		takes()
 		goes(media.ReasonLate)
+	case media.VerdictConflict:
+		want.OverwrittenAt, want.Sequencer = now, max(before.Sequencer, l.Sequencer)
 	case media.VerdictDuplicate:
 		if l.Sequencer > before.Sequencer {
 			takes()
+		}
+		if before.State == media.StateConfirmed {
+			want.VersionID = before.VersionID // what was confirmed stays the one that is served
 		}
 	}
 	if before.LandedAt.IsZero() && v != media.VerdictUnknown {

@@ -126,7 +126,8 @@ func TestOrderOfEventsDoesNotMatter(t *testing.T) {
 	}
 }
 
-// TestOrderOfEventsDoesNotMatterOnceConfirmed: what is confirmed stays what it was (R1, R3).
+// TestOrderOfEventsDoesNotMatterOnceConfirmed: what is confirmed stays what it was, and that it was overwritten is noted
+// once (R1, R3).
 func TestOrderOfEventsDoesNotMatterOnceConfirmed(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
@@ -137,7 +138,6 @@ func TestOrderOfEventsDoesNotMatterOnceConfirmed(t *testing.T) {
 			if _, err := f.Confirm(t.Context(), alice, []media.Claim{{MediaID: m.ID, Claim: "post/1"}}); err != nil {
 				t.Fatal(err)
 			}
-			before := f.get(t, m.ID)
 			for _, batch := range batches {
 				var landings []media.Landing
 				for _, e := range batch {
@@ -148,8 +148,14 @@ func TestOrderOfEventsDoesNotMatterOnceConfirmed(t *testing.T) {
 				}
 			}
 			after := f.get(t, m.ID)
-			if after.State != media.StateConfirmed || after.ETag != "e1" || after.Sequencer != before.Sequencer || after.Revision != before.Revision {
+			if after.State != media.StateConfirmed || after.ETag != "e1" || after.VersionID != "v1" ||
+				after.Sequencer != (event{n: 3}).landing(m).Sequencer || !after.OverwrittenAt.Equal(f.Now()) {
 				t.Fatalf("%v: it became %+v", batches, after)
+			}
+			// The same events once more are nothing new.
+			again, err := f.Land(t.Context(), media.SourceNotification, []media.Landing{event{3, "w3", 7}.landing(m)})
+			if err != nil || again[0].Verdict != media.VerdictDuplicate {
+				t.Fatalf("the last event once more: %v, %v", again, err)
 			}
 		}
 	}

@@ -35,6 +35,7 @@ type row struct {
 	Sequencer      media.Sequencer `bun:"sequencer,nullzero"`
 	Claim          string          `bun:"claim,nullzero"`
 	ConfirmedAt    time.Time       `bun:"confirmed_at,nullzero"`
+	OverwrittenAt  time.Time       `bun:"overwritten_at,nullzero"`
 	DeletingAt     time.Time       `bun:"deleting_at,nullzero"`
 	DeletedAt      time.Time       `bun:"deleted_at,nullzero"`
 	Attempts       int             `bun:"attempts"`
@@ -46,7 +47,7 @@ type row struct {
 // columns is every column of row, for statements written by hand, whose table is called m.
 var columns = schema.Safe(`m.id, m.tenant, m.owner, m.key, m.state, m.reason, m.content_type, m.size_bytes,
 	m.checksum_sha256, m.file_name, m.metadata, m.idempotency_key, m.created_at, m.url_expires_at, m.landed_at,
-	m.landed_by, m.etag, m.version_id, m.sequencer, m.claim, m.confirmed_at, m.deleting_at, m.deleted_at, m.attempts,
+	m.landed_by, m.etag, m.version_id, m.sequencer, m.claim, m.confirmed_at, m.overwritten_at, m.deleting_at, m.deleted_at, m.attempts,
 	m.last_error, m.due_at, m.revision`)
 
 func fromMedia(m *media.Media) *row {
@@ -55,7 +56,7 @@ func fromMedia(m *media.Media) *row {
 		ContentType: m.ContentType, SizeBytes: m.SizeBytes, ChecksumSHA256: m.ChecksumSHA256, FileName: m.FileName,
 		Metadata: m.Metadata, IdempotencyKey: m.IdempotencyKey, CreatedAt: m.CreatedAt, URLExpiresAt: m.URLExpiresAt,
 		LandedAt: m.LandedAt, LandedBy: m.LandedBy, ETag: m.ETag, VersionID: m.VersionID, Sequencer: m.Sequencer,
-		Claim: m.Claim, ConfirmedAt: m.ConfirmedAt, DeletingAt: m.DeletingAt, DeletedAt: m.DeletedAt,
+		Claim: m.Claim, ConfirmedAt: m.ConfirmedAt, OverwrittenAt: m.OverwrittenAt, DeletingAt: m.DeletingAt, DeletedAt: m.DeletedAt,
 		Attempts: m.Attempts, LastError: m.LastError, DueAt: m.DueAt, Revision: m.Revision,
 	}
 }
@@ -66,7 +67,7 @@ func (r *row) media() *media.Media {
 		ContentType: r.ContentType, SizeBytes: r.SizeBytes, ChecksumSHA256: r.ChecksumSHA256, FileName: r.FileName,
 		Metadata: r.Metadata, IdempotencyKey: r.IdempotencyKey, CreatedAt: r.CreatedAt, URLExpiresAt: r.URLExpiresAt,
 		LandedAt: r.LandedAt, LandedBy: r.LandedBy, ETag: r.ETag, VersionID: r.VersionID, Sequencer: r.Sequencer,
-		Claim: r.Claim, ConfirmedAt: r.ConfirmedAt, DeletingAt: r.DeletingAt, DeletedAt: r.DeletedAt,
+		Claim: r.Claim, ConfirmedAt: r.ConfirmedAt, OverwrittenAt: r.OverwrittenAt, DeletingAt: r.DeletingAt, DeletedAt: r.DeletedAt,
 		Attempts: r.Attempts, LastError: r.LastError, DueAt: r.DueAt, Revision: r.Revision,
 	}
 }

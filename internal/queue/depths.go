@@ -2,10 +2,8 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -38,32 +36,12 @@ func (q *Queue) Depths(ctx context.Context) (Depths, error) {
 		return Depths{}, err
 	}
 	d := Depths{Queue: depth}
-	if policy == "" {
-		return d, nil
+	dead, err := q.deadLetters(ctx, policy)
+	if err != nil || dead == nil {
+		return d, err
 	}
-	// AWS writes maxReceiveCount as a number and accepts it as a string as well.
-	var redrive struct {
-		Target      string `json:"deadLetterTargetArn"`
-		MaxReceives any    `json:"maxReceiveCount"`
-	}
-	if err := json.Unmarshal([]byte(policy), &redrive); err != nil {
-		return Depths{}, fmt.Errorf("reading the queue's redrive policy: %w", err)
-	}
-	// arn:aws:sqs:region:account:name
-	arn := strings.Split(redrive.Target, ":")
-	if len(arn) != 6 {
-		return Depths{}, fmt.Errorf("reading the queue's redrive policy: %q is no ARN of a queue", redrive.Target)
-	}
-	url, err := q.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{
-		QueueName: aws.String(arn[5]), QueueOwnerAWSAccountId: aws.String(arn[4]),
-	})
-	if err != nil {
-		return Depths{}, fmt.Errorf("finding the dead-letter queue %s: %w", arn[5], err)
-	}
-	d.HasDeadLetterQueue = true
-	d.MaxReceives, _ = strconv.Atoi(fmt.Sprint(redrive.MaxReceives))
-	d.DeadLetters, _, err = q.depth(ctx, aws.ToString(url.QueueUrl))
-	if err != nil {
+	d.HasDeadLetterQueue, d.MaxReceives = true, dead.maxReceives
+	if d.DeadLetters, _, err = q.depth(ctx, dead.url); err != nil {
 		return Depths{}, err
 	}
 	return d, nil

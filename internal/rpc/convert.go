@@ -42,7 +42,7 @@ func toProto(m *media.Media) *coatcheckv1.Media {
 		SizeBytes: m.SizeBytes, ChecksumSha256: base64.StdEncoding.EncodeToString(m.ChecksumSHA256),
 		FileName: m.FileName, Metadata: m.Metadata, Claim: m.Claim, DeleteReason: deleteReasons[m.Reason],
 		LandedBy: landingSources[m.LandedBy], Etag: m.ETag, VersionId: m.VersionID, CreatedAt: timestamp(m.CreatedAt),
-		LandedAt: timestamp(m.LandedAt), ConfirmedAt: timestamp(m.ConfirmedAt), DeletedAt: timestamp(m.DeletedAt),
+		LandedAt: timestamp(m.LandedAt), ConfirmedAt: timestamp(m.ConfirmedAt), OverwrittenAt: timestamp(m.OverwrittenAt), DeletedAt: timestamp(m.DeletedAt),
 	}
 	if m.State == media.StatePending || m.State == media.StateUploaded {
 		p.ExpiresAt = timestamp(m.DueAt)

@@ -12,6 +12,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/google/uuid"
+
+	"github.com/coatcheck/coatcheck/internal/media"
 )
 
 func confirm(id, claim string) map[string]any { return map[string]any{"mediaId": id, "claim": claim} }
@@ -271,5 +275,53 @@ func TestCrossOrigin(t *testing.T) {
 		if got := res.Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("preflight from %s: allowed origin %q, want %q", origin, got, want)
 		}
+	}
+}
+
+// TestOverwritten is R3 where something with credentials of its own overwrites what was confirmed: it is noted, and on
+// a bucket with versions the confirmed one stays the one that is served.
+func TestOverwritten(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	_, err := s.s3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: aws.String(bucket), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, request := s.create(t)
+	if status := put(t, request, "hello"); status != http.StatusOK {
+		t.Fatalf("PUT: %d", status)
+	}
+	m := s.must(t, backend, "MediaService/ConfirmMedia", confirm(id, "post/1"))["media"].(map[string]any)
+	if m["versionId"] == "" || m["overwrittenAt"] != nil {
+		t.Fatalf("confirmed: %v", m)
+	}
+	key := m["key"].(string)
+	overwritten, err := s.s3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String(bucket), Key: &key, ContentType: aws.String("text/plain"), Body: strings.NewReader("HELLO"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.store.Land(t.Context(), media.SourceNotification, []media.Landing{{
+		MediaID: uuid.MustParse(id), SizeBytes: 5, ETag: strings.Trim(*overwritten.ETag, `"`), VersionID: *overwritten.VersionId,
+		Sequencer: media.Sequencer(strings.Repeat("F", 40)),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := s.must(t, backend, "MediaService/GetMedia", map[string]any{"mediaId": id})["media"].(map[string]any)
+	if after["overwrittenAt"] == nil || after["etag"] != m["etag"] || after["versionId"] != m["versionId"] {
+		t.Errorf("overwritten: %v, was %v", after, m)
+	}
+	download := s.must(t, backend, "MediaService/CreateDownload", map[string]any{"mediaId": id})["request"].(map[string]any)
+	res, err := http.Get(download["url"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); string(body) != "hello" {
+		t.Errorf("the download is %q, want what was confirmed", body)
 	}
 }

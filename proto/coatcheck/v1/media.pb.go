@@ -334,7 +334,11 @@ type Media struct {
 	// When S3 confirmed that the object is gone.
 	DeletedAt *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
 	// When the sweeper will take it, unless it lands (PENDING) or is confirmed (UPLOADED) before. Not set otherwise.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// When it was first learnt that something overwrote the object after it was confirmed, which S3 does not let happen
+	// to uploads made by CreateUpload. etag and version_id still tell of what was confirmed; on a bucket with versions that
+	// is also what a download gets.
+	OverwrittenAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=overwritten_at,json=overwrittenAt,proto3" json:"overwritten_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -498,6 +502,13 @@ func (x *Media) GetDeletedAt() *timestamppb.Timestamp {
 func (x *Media) GetExpiresAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *Media) GetOverwrittenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OverwrittenAt
 	}
 	return nil
 }
@@ -689,7 +700,7 @@ var File_coatcheck_v1_media_proto protoreflect.FileDescriptor
 
 const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"\n" +
-	"\x18coatcheck/v1/media.proto\x12\fcoatcheck.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x06\n" +
+	"\x18coatcheck/v1/media.proto\x12\fcoatcheck.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\a\n" +
 	"\x05Media\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.coatcheck.v1.MediaStateR\x05state\x12\x10\n" +
@@ -715,7 +726,8 @@ const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"\n" +
 	"deleted_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x129\n" +
 	"\n" +
-	"expires_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x1a;\n" +
+	"expires_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12A\n" +
+	"\x0eoverwritten_at\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\roverwrittenAt\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfa\x01\n" +
@@ -806,16 +818,17 @@ var file_coatcheck_v1_media_proto_depIdxs = []int32{
 	9,  // 6: coatcheck.v1.Media.confirmed_at:type_name -> google.protobuf.Timestamp
 	9,  // 7: coatcheck.v1.Media.deleted_at:type_name -> google.protobuf.Timestamp
 	9,  // 8: coatcheck.v1.Media.expires_at:type_name -> google.protobuf.Timestamp
-	8,  // 9: coatcheck.v1.PresignedRequest.headers:type_name -> coatcheck.v1.PresignedRequest.HeadersEntry
-	9,  // 10: coatcheck.v1.PresignedRequest.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 11: coatcheck.v1.ErrorInfo.reason:type_name -> coatcheck.v1.ErrorReason
-	0,  // 12: coatcheck.v1.ErrorInfo.state:type_name -> coatcheck.v1.MediaState
-	1,  // 13: coatcheck.v1.ErrorInfo.delete_reason:type_name -> coatcheck.v1.DeleteReason
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	9,  // 9: coatcheck.v1.Media.overwritten_at:type_name -> google.protobuf.Timestamp
+	8,  // 10: coatcheck.v1.PresignedRequest.headers:type_name -> coatcheck.v1.PresignedRequest.HeadersEntry
+	9,  // 11: coatcheck.v1.PresignedRequest.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 12: coatcheck.v1.ErrorInfo.reason:type_name -> coatcheck.v1.ErrorReason
+	0,  // 13: coatcheck.v1.ErrorInfo.state:type_name -> coatcheck.v1.MediaState
+	1,  // 14: coatcheck.v1.ErrorInfo.delete_reason:type_name -> coatcheck.v1.DeleteReason
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_coatcheck_v1_media_proto_init() }
