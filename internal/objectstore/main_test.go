@@ -45,11 +45,18 @@ func newMedia(change ...func(*media.Media)) *media.Media {
 	return m
 }
 
-// client makes a client of an S3 at an endpoint, which tries each call once unless it is told otherwise.
-func client(endpoint string, c aws.CredentialsProvider) *s3.Client {
-	return awsclient.S3(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: c, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+// client makes a client of an S3 at an endpoint, which tries each call once, so that each fault is seen.
+func client(t *testing.T, endpoint string, c aws.CredentialsProvider) *s3.Client {
+	t.Helper()
+	cfg, err := awsclient.Load(t.Context(), awsclient.Config{
+		Region: "us-east-1", Endpoint: endpoint, AccessKeyID: "test", SecretAccessKey: "test",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Credentials = c
+	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	return awsclient.S3(cfg)
 }
 
 var static = credentials.NewStaticCredentialsProvider("test", "test", "")
@@ -59,7 +66,7 @@ func scripted(t *testing.T, answer http.HandlerFunc) *objectstore.Store {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	return objectstore.New(client(server.URL, static), bucket, prefix, time.Now)
+	return objectstore.New(client(t, server.URL, static), bucket, prefix, time.Now)
 }
 
 // fixture is a store on an emulated S3.
@@ -82,7 +89,7 @@ func newFixture(t *testing.T) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{s3: client(server.URL, static), emu: emu}
+	f := &fixture{s3: client(t, server.URL, static), emu: emu}
 	f.Store = objectstore.New(f.s3, bucket, prefix, time.Now)
 	if _, err := f.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
 		t.Fatal(err)

@@ -20,8 +20,9 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 700_000_000, time.UTC)
 
-func offline(c aws.CredentialsProvider) *objectstore.Store {
-	return objectstore.New(client("http://127.0.0.1:1", c), bucket, prefix, func() time.Time { return noon })
+func offline(t *testing.T, c aws.CredentialsProvider) *objectstore.Store {
+	t.Helper()
+	return objectstore.New(client(t, "http://127.0.0.1:1", c), bucket, prefix, func() time.Time { return noon })
 }
 
 func query(t *testing.T, r media.Presigned) url.Values {
@@ -47,7 +48,7 @@ func TestPresignPutSignsWhatWasDeclared(t *testing.T) {
 			m.ChecksumSHA256 = nil
 			delete(want, "X-Amz-Checksum-Sha256")
 		}
-		r, err := offline(static).PresignPut(t.Context(), m, 5*time.Minute)
+		r, err := offline(t, static).PresignPut(t.Context(), m, 5*time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +81,7 @@ func TestPresignPutSignsWhatWasDeclared(t *testing.T) {
 func TestPresignGetNeedsNoHeader(t *testing.T) {
 	t.Parallel()
 	m := newMedia(func(m *media.Media) { m.VersionID = "v1" })
-	r, err := offline(static).PresignGet(t.Context(), m, time.Hour)
+	r, err := offline(t, static).PresignGet(t.Context(), m, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestPresignEndsWithItsCredentials(t *testing.T) {
 	for ttl, want := range map[time.Duration]time.Time{
 		time.Hour: noon.Add(time.Minute), 30 * time.Second: noon.Truncate(time.Second).Add(30 * time.Second),
 	} {
-		r, err := offline(ending).PresignPut(t.Context(), newMedia(), ttl)
+		r, err := offline(t, ending).PresignPut(t.Context(), newMedia(), ttl)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,12 +122,12 @@ func TestPresignEndsWithItsCredentials(t *testing.T) {
 func TestPresignRefuses(t *testing.T) {
 	t.Parallel()
 	for _, ttl := range []time.Duration{0, -time.Second, 1500 * time.Millisecond, 8 * 24 * time.Hour} {
-		if _, err := offline(static).PresignPut(t.Context(), newMedia(), ttl); err == nil {
+		if _, err := offline(t, static).PresignPut(t.Context(), newMedia(), ttl); err == nil {
 			t.Errorf("a time to live of %v was taken", ttl)
 		}
 	}
 	empty := newMedia(func(m *media.Media) { m.SizeBytes = 0 })
-	if _, err := offline(static).PresignPut(t.Context(), empty, time.Minute); err == nil {
+	if _, err := offline(t, static).PresignPut(t.Context(), empty, time.Minute); err == nil {
 		t.Error("an upload without a size was taken: its length would not be signed")
 	}
 }

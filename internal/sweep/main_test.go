@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,10 +84,14 @@ func newWorld(t *testing.T) *world {
 	w := &world{clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, emu: emu, reg: prometheus.NewRegistry()}
 	w.metrics = sweep.NewMetrics(w.reg)
 	w.store = postgres.NewStore(db, windows, w.Now, postgres.NewMetrics(w.reg))
-	w.s3 = awsclient.S3(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+	cfg, err := awsclient.Load(t.Context(), awsclient.Config{
+		Region: "us-east-1", Endpoint: server.URL, AccessKeyID: "test", SecretAccessKey: "test",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // each fault is to be seen
+	w.s3 = awsclient.S3(cfg)
 	w.objects = objectstore.New(w.s3, *bucket, keys.Prefix(), time.Now)
 	if _, err := w.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
 		t.Fatal(err)
