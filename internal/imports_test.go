@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"internal/queue":       {"internal/consumer", "internal/backoff"},
 	"internal/pgserver":    {},
 	"internal/pgtest":      {"internal/pgserver", "internal/postgres", "migrations"},
+	"internal/torture":     {},
 	"migrations":           {},
 	"e2e":                  {},
 

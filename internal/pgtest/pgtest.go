@@ -33,13 +33,13 @@ var shared struct {
 	err    error
 }
 
-// Main runs a package's tests, stops the server that they started, if they did, and exits. On an interrupt the
+// Main runs a package's tests (m is its *testing.M, or something around it), stops the server that they started, if they did, and exits. On an interrupt the
 // server is stopped as well.
-func Main(m *testing.M) {
+func Main(m interface{ Run() int }) {
 	os.Exit(run(m))
 }
 
-func run(m *testing.M) (code int) {
+func run(m interface{ Run() int }) (code int) {
 	shared.inMain = true
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
