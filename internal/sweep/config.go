@@ -58,5 +58,8 @@ func (c Config) check() error {
 		return fmt.Errorf("sweep back-off begins at %v and ends at %v: must be positive, and the end not before the beginning",
 			c.Backoff.Base, c.Backoff.Max)
 	}
+	if interval, ok := c.Schedule.(every); ok && interval <= 0 {
+		return fmt.Errorf("sweep interval is %v, must be positive", time.Duration(interval))
+	}
 	return nil
 }
