@@ -68,7 +68,8 @@ func TestDeletesOnlyAfterCommit(t *testing.T) {
 	}
 }
 
-// TestHeartbeatsOutliveTheVisibilityTimeout has landings that take three of them.
+// TestHeartbeatsOutliveTheVisibilityTimeout has landings that take longer than one, and acknowledgements that wait for
+// others.
 func TestHeartbeatsOutliveTheVisibilityTimeout(t *testing.T) {
 	t.Parallel()
 	l := &landings{hook: func(context.Context, []media.Landing) error {
@@ -76,7 +77,8 @@ func TestHeartbeatsOutliveTheVisibilityTimeout(t *testing.T) {
 		return nil
 	}}
 	r := newRig(t, 5, l)
-	r.cfg.Writers = 4
+	r.cfg.VisibilityTimeout = patient
+	r.cfg.Writers, r.cfg.BatchSize = 2, 7 // some wait for their turn
 	ids := newIDs(23)
 	r.send(each(ids)...)
 	r.start()

@@ -24,11 +24,12 @@ func TestOutageCostsNoReceives(t *testing.T) {
 		return errors.New("connection refused")
 	}}
 	r := newRig(t, 1, l)
+	r.cfg.VisibilityTimeout = patient
 	r.cfg.BatchSize = 5
 	ids := newIDs(200)
 	r.send(each(ids)...)
 	r.start()
-	time.Sleep(4 * r.cfg.VisibilityTimeout)
+	time.Sleep(2*r.cfg.VisibilityTimeout + 200*time.Millisecond)
 	if n := r.metric("received_total"); n >= len(ids) {
 		t.Errorf("polling went on: all %d were received", n)
 	}
@@ -48,12 +49,13 @@ func TestFailingDeletions(t *testing.T) {
 	t.Parallel()
 	l := &landings{}
 	r := newRig(t, 9, l)
+	r.cfg.VisibilityTimeout = patient
 	r.emu.Faults().FailEntries(awsemu.Match{Operation: "DeleteMessageBatch"}, awsemu.Forever, "InternalError", false)
 	ids := newIDs(12)
 	r.send(each(ids)...)
 	r.start()
 	eventually(t, "all land", func() bool { return l.all(ids...) })
-	time.Sleep(2*r.cfg.VisibilityTimeout + 200*time.Millisecond)
+	time.Sleep(r.cfg.VisibilityTimeout + time.Second)
 	r.emu.Faults().Clear()
 	eventually(t, "all are deleted", r.empty)
 	eventually(t, "all are counted", func() bool { return r.metric("deleted_total") == 12 })

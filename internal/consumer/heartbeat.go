@@ -23,10 +23,12 @@ func newHeartbeats(c *Consumer) *heartbeats {
 	return &heartbeats{c: c, since: map[*item]time.Time{}}
 }
 
-// add begins with a message that was received at the time given.
-func (h *heartbeats) add(it *item, received time.Time) {
+// add begins with messages that were received at the time given.
+func (h *heartbeats) add(items []*item, received time.Time) {
 	h.mu.Lock()
-	h.since[it] = received
+	for _, it := range items {
+		h.since[it] = received
+	}
 	h.c.metrics.inFlight.Set(float64(len(h.since)))
 	h.mu.Unlock()
 }

@@ -42,6 +42,7 @@ func TestNotUnderstoodGoesToTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()
 	l := &landings{}
 	r := newRig(t, 2, l)
+	r.cfg.VisibilityTimeout = patient
 	ids := newIDs(20)
 	half := event(ids[0])
 	bad := []string{

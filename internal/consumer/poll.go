@@ -43,17 +43,21 @@ func (c *Consumer) poll(ctx, work context.Context) {
 
 // sort hands over each message, which was received at the time given, to where it belongs.
 func (c *Consumer) sort(ctx context.Context, messages []Message, received time.Time) {
-	var landing, finished, late []*item
-	for _, m := range messages {
-		if ctx.Err() != nil { // the poll outlasted the consumer: others are to have them
-			late = append(late, &item{Message: m})
-			continue
-		}
-		it := c.triage(m)
+	items := make([]*item, len(messages))
+	for i, m := range messages {
+		items[i] = &item{Message: m}
+	}
+	if ctx.Err() != nil { // the poll outlasted the consumer: others are to have them
+		c.giveBack(items)
+		return
+	}
+	c.beats.add(items, received) // before anything is decoded: a huge message takes its time
+	var landing, finished, unclear []*item
+	for _, it := range items {
+		c.triage(it)
 		if it.unclear != nil {
+			unclear = append(unclear, it)
 			c.reportUnclear(it)
-		} else {
-			c.beats.add(it, received)
 		}
 		switch {
 		case len(it.landings) > 0:
@@ -63,7 +67,7 @@ func (c *Consumer) sort(ctx context.Context, messages []Message, received time.T
 			c.metrics.messages.WithLabelValues("nothing_to_do").Inc()
 		}
 	}
-	c.giveBack(late)
+	c.beats.remove(unclear) // it is left to its visibility timeout
 	if len(finished) > 0 {
 		c.acks <- finished
 	}

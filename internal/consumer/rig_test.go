@@ -45,6 +45,10 @@ type rig struct {
 	reg      *prometheus.Registry
 }
 
+// patient is a visibility timeout for tests in which a message must not come twice. Half of it is what a heartbeat may be
+// late by, on a machine that is busy with other tests.
+const patient = 3 * time.Second
+
 // newRig makes queues whose messages are given out maxReceives times. The consumer's visibility timeout is a second.
 func newRig(t *testing.T, maxReceives int, lander consumer.Lander) *rig {
 	t.Helper()

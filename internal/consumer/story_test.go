@@ -199,15 +199,18 @@ func TestDatabaseCrashes(t *testing.T) {
 	s, ms := storeAt(t, u.String(), 400)
 	r := newRig(t, 1, s)
 	r.parts.Transient = postgres.Transient
+	r.cfg.VisibilityTimeout = patient
 	r.cfg.BatchSize = 10
 	r.start()
+	ids := make([]uuid.UUID, len(ms))
 	for i, m := range ms {
-		if i%150 == 100 {
-			if err := server.Crash(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+		ids[i] = m.ID
+	}
+	for chunk := range slices.Chunk(ids, 150) {
+		r.send(each(chunk)...)
+		if err := server.Crash(t.Context()); err != nil { // with most of them on their way
+			t.Fatal(err)
 		}
-		r.send(event(m.ID))
 	}
 	eventually(t, "everything lands", func() bool { return states(t, s)[media.StateUploaded] == len(ms) && r.empty() })
 	if n := r.metric("received_total"); n != len(ms) {

@@ -20,10 +20,9 @@ type item struct {
 // maxReasons bounds how many records an error of triage tells of.
 const maxReasons = 3
 
-// triage decides what a message asks for. It counts its records by kind.
-func (c *Consumer) triage(m Message) *item {
-	it := &item{Message: m}
-	event, err := s3event.Decode([]byte(m.Body))
+// triage decides what a message asks for, and writes it into the item. It counts the records by kind.
+func (c *Consumer) triage(it *item) {
+	event, err := s3event.Decode([]byte(it.Body))
 	if err != nil {
 		it.unclear = err
 		c.metrics.records.WithLabelValues("bad").Inc()
@@ -41,7 +40,6 @@ func (c *Consumer) triage(m Message) *item {
 		}
 	}
 	it.unclear = errors.Join(it.unclear, errors.Join(reasons...))
-	return it
 }
 
 // record adds the landing that a record tells of, if it does, and returns the record's kind for the metrics.
