@@ -122,7 +122,11 @@ func (r *rig) start() (stop func() error) {
 			return fmt.Errorf("the consumer did not stop")
 		}
 	})
-	r.t.Cleanup(func() { _ = stop() })
+	r.t.Cleanup(func() {
+		cancel()
+		_ = r.emu.Close() // which ends the polls that are under way
+		_ = stop()
+	})
 	return stop
 }
 
