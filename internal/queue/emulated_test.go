@@ -2,8 +2,6 @@ package queue_test
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -12,8 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/coatcheck/coatcheck/internal/awsemu"
 	"github.com/coatcheck/coatcheck/internal/queue"
@@ -107,29 +103,5 @@ func TestDepthsWithoutDeadLetterQueue(t *testing.T) {
 	_, err = queue.New(client, url+"x", queue.DefaultRetry).Depths(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "reading the attributes of a queue") {
 		t.Errorf("of a queue that is not there: %v", err)
-	}
-}
-
-func TestWatcher(t *testing.T) {
-	t.Parallel()
-	client, url := emulated(t, `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}`)
-	reg := prometheus.NewRegistry()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	w := queue.NewWatcher(queue.New(client, url, queue.DefaultRetry), time.Minute, reg, log)
-	if _, err := w.RunOnce(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	want := `
-# HELP coatcheck_queue_messages Messages in the queue of events and in its dead-letter queue, as SQS estimates them.
-# TYPE coatcheck_queue_messages gauge
-coatcheck_queue_messages{queue="dead_letters",state="delayed"} 0
-coatcheck_queue_messages{queue="dead_letters",state="in_flight"} 0
-coatcheck_queue_messages{queue="dead_letters",state="visible"} 0
-coatcheck_queue_messages{queue="events",state="delayed"} 0
-coatcheck_queue_messages{queue="events",state="in_flight"} 0
-coatcheck_queue_messages{queue="events",state="visible"} 5
-`
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "coatcheck_queue_messages"); err != nil {
-		t.Error(err)
 	}
 }
