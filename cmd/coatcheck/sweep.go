@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -46,6 +47,9 @@ func (c *sweepCommand) Run(ctx context.Context, s streams) error {
 	}
 	result, err := sweeper.RunOnce(ctx)
 	fmt.Fprintln(s.out, summary(result))
+	if err == nil && result.HeadErrors+result.DeleteErrors > 0 {
+		err = errors.New("S3 refused some of it, which is tried again later; the log tells why")
+	}
 	return err
 }
 

@@ -118,7 +118,7 @@ func TestStorm(t *testing.T) {
 	})
 	work(1, func(ctx context.Context) error {
 		time.Sleep(20 * time.Millisecond)
-		_, err := f.Purge(ctx, 2)
+		_, err := f.purge(ctx, 2)
 		return err
 	})
 	wg.Wait()

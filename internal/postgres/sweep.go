@@ -46,6 +46,12 @@ func (s *Store) LeaseDeleting(ctx context.Context, limit int, lease time.Duratio
 	return s.lease(ctx, media.StateDeleting, limit, lease, 1)
 }
 
+// LeaseDeleted takes tombstones that are to be forgotten, up to limit, for as long as the lease. The caller deletes their
+// objects once more: a PUT that ended late, and whose notification was lost, left one.
+func (s *Store) LeaseDeleted(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error) {
+	return s.lease(ctx, media.StateDeleted, limit, lease, 1)
+}
+
 func (s *Store) lease(ctx context.Context, state media.State, limit int, lease time.Duration, attempt int) ([]*media.Media, error) {
 	now := s.time()
 	var rows []row
@@ -149,9 +155,9 @@ WITH leased AS MATERIALIZED (` + stillLeased + `)
 UPDATE coatcheck.media AS m
 SET due_at = f.due_at, last_error = f.error, revision = m.revision + 1
 FROM leased JOIN unnest(?ids::uuid[], ?due_ats::timestamptz[], ?errors::text[]) AS f (id, due_at, error) USING (id)
-WHERE m.id = leased.id AND m.state = 'deleting'`
+WHERE m.id = leased.id AND m.state IN ('deleting', 'deleted')`
 
-// RetryDeleting records why leased DELETING media could not be deleted (LastError), and when to try again (DueAt).
+// RetryDeleting records why leased DELETING media and tombstones could not be deleted (LastError), and when to try again (DueAt).
 func (s *Store) RetryDeleting(ctx context.Context, ms []*media.Media) error {
 	args := leased(ms, s.time())
 	for _, m := range ms {
@@ -165,18 +171,13 @@ func (s *Store) RetryDeleting(ctx context.Context, ms []*media.Media) error {
 }
 
 const purgeSQL = `
-WITH due AS MATERIALIZED (
-	SELECT id FROM coatcheck.media
-	WHERE state = 'deleted' AND due_at <= ?now
-	ORDER BY due_at
-	LIMIT ?limit
-	FOR UPDATE SKIP LOCKED
-)
-DELETE FROM coatcheck.media AS m USING due WHERE m.id = due.id`
+WITH leased AS MATERIALIZED (` + stillLeased + `)
+DELETE FROM coatcheck.media AS m USING leased WHERE m.id = leased.id AND m.state = 'deleted'`
 
-// Purge forgets tombstones that no late PUT can need any more, up to limit, and returns how many.
-func (s *Store) Purge(ctx context.Context, limit int) (int, error) {
-	n, err := s.exec(ctx, purgeSQL, leaseArgs{Now: s.time(), Limit: limit}, limit)
+// Purge forgets leased tombstones, and returns how many still were as leased. The others have had a late landing
+// meanwhile, and are DELETING.
+func (s *Store) Purge(ctx context.Context, ms []*media.Media) (int, error) {
+	n, err := s.exec(ctx, purgeSQL, leased(ms, s.time()), len(ms))
 	if err != nil {
 		return 0, fmt.Errorf("purging tombstones: %w", err)
 	}

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -224,11 +225,11 @@ func TestDeleting(t *testing.T) {
 		t.Errorf("the tombstone is %s, want due at %s", text(tombstone), until)
 	}
 	f.Advance(until.Sub(f.Now()) - time.Microsecond)
-	if n, err := f.Purge(ctx, 10); err != nil || n != 0 {
+	if n, err := f.purge(ctx, 10); err != nil || n != 0 {
 		t.Errorf("too early: %d rows, %v", n, err)
 	}
 	f.Advance(time.Microsecond)
-	if n, err := f.Purge(ctx, 10); err != nil || n != 1 {
+	if n, err := f.purge(ctx, 10); err != nil || n != 1 {
 		t.Errorf("%d rows, %v", n, err)
 	}
 	if v := f.land(t, m, media.SourceNotification); v != media.VerdictUnknown {
@@ -236,6 +237,36 @@ func TestDeleting(t *testing.T) {
 	}
 	if n := f.count(t, "coatcheck_media_purged_total"); n != 1 {
 		t.Errorf("counted %v", n)
+	}
+}
+
+// purge forgets up to limit tombstones that are due, as a sweep does.
+func (f *fixture) purge(ctx context.Context, limit int) (int, error) {
+	ms, err := f.LeaseDeleted(ctx, limit, time.Minute)
+	if err != nil {
+		return 0, err
+	}
+	return f.Purge(ctx, ms)
+}
+
+// TestPurgeIsFenced: a late landing between the last deletion and the purge keeps the tombstone.
+func TestPurgeIsFenced(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	m := f.bring(t, media.StateDeleted)
+	f.Advance(10 * windows.Tombstone)
+	ms, err := f.LeaseDeleted(t.Context(), 10, time.Minute)
+	if err != nil || len(ms) != 1 {
+		t.Fatalf("%v, %v", ids(ms), err)
+	}
+	if v := f.land(t, m, media.SourceNotification, func(l *media.Landing) { l.Sequencer = seq("ff") }); v != media.VerdictLate {
+		t.Fatalf("verdict %s", v)
+	}
+	if n, err := f.Purge(t.Context(), ms); err != nil || n != 0 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if got := f.get(t, m.ID); got.State != media.StateDeleting || got.Reason != media.ReasonLate {
+		t.Errorf("it is %s", text(got))
 	}
 }
 
@@ -252,7 +283,7 @@ func TestPurgeTakesOnlyTombstones(t *testing.T) {
 	}
 	f.Advance(10 * windows.Tombstone)
 	for _, want := range []int{3, 2, 0} {
-		if n, err := f.Purge(t.Context(), 3); err != nil || n != want {
+		if n, err := f.purge(t.Context(), 3); err != nil || n != want {
 			t.Errorf("%d rows, %v, want %d", n, err, want)
 		}
 	}

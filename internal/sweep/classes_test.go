@@ -97,6 +97,27 @@ func TestLatePut(t *testing.T) {
 	w.is(t, m, media.StateDeleted, media.ReasonLate, false)
 }
 
+// TestLatePutUnnoticed: a PUT ends after its media was deleted, and its notification is lost. The tombstone is not
+// forgotten before its object is deleted once more (R2).
+func TestLatePutUnnoticed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.create(t, 1)[0]
+	w.discard(t, m)
+	w.pass(t, sweep.Result{Deleted: 1})
+	w.put(t, m)
+	w.Advance(windows.Tombstone + 5*time.Minute)
+	w.emu.Faults().FailKeys(m.Key, 1, "InternalError")
+	if r, err := w.sweeper(t).RunOnce(t.Context()); err == nil || r.DeleteErrors != 1 || r.Purged != 0 {
+		t.Fatalf("the pass did %+v, %v", r, err)
+	}
+	w.Advance(sweep.DefaultConfig().Backoff.Max)
+	w.pass(t, sweep.Result{Purged: 1})
+	if there := w.there(t); len(there) != 0 {
+		t.Errorf("the bucket has %v", there)
+	}
+}
+
 // TestTombstones are kept as long as a late PUT is waited for, counted from the end of the URL or from the deletion,
 // whichever is later.
 func TestTombstones(t *testing.T) {

@@ -105,6 +105,6 @@ func (s *Sweeper) action(m *media.Media, l look, r *Result) Action {
 		return Action{m, VerbDelete, why}
 	default:
 		r.Purged++
-		return Action{m, VerbForget, "deleted " + ago(m.DeletedAt) + ", and no upload can still arrive"}
+		return Action{m, VerbForget, "deleted " + ago(m.DeletedAt) + ", and no upload can still arrive: what came unnoticed is deleted first"}
 	}
 }

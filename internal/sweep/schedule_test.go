@@ -122,7 +122,9 @@ func (s *idleStore) LeasePending(context.Context, int, time.Duration) ([]*media.
 	return nil, s.err
 }
 func (*idleStore) ExpireClaims(context.Context, int) (int, error) { return 0, nil }
-func (*idleStore) Purge(context.Context, int) (int, error)        { return 0, nil }
+func (*idleStore) LeaseDeleted(context.Context, int, time.Duration) ([]*media.Media, error) {
+	return nil, nil
+}
 func (*idleStore) LeaseDeleting(context.Context, int, time.Duration) ([]*media.Media, error) {
 	return nil, nil
 }

@@ -4,7 +4,7 @@
 //     its notification was lost, and only what S3 does not have becomes DELETING.
 //   - uploaded but unclaimed: UPLOADED past its claim window becomes DELETING.
 //   - DELETING, for whatever reason: the object is deleted, and the row becomes a tombstone once S3 has confirmed it.
-//   - tombstones that no late PUT can need any more are forgotten.
+//   - tombstones that no late PUT can need any more are forgotten, after one more deletion of what may have come late.
 //
 // CONFIRMED media are never due, so that no pass ever reads one (R1).
 //
@@ -35,7 +35,8 @@ type Store interface {
 	LeaseDeleting(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
 	FinishDeleting(ctx context.Context, ms []*media.Media) (int, error)
 	RetryDeleting(ctx context.Context, ms []*media.Media) error
-	Purge(ctx context.Context, limit int) (int, error)
+	LeaseDeleted(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
+	Purge(ctx context.Context, ms []*media.Media) (int, error)
 	Due(ctx context.Context, state media.State, after *media.Media, limit int) ([]*media.Media, error)
 }
 
@@ -150,9 +151,4 @@ func took(ctx context.Context, err error, r *Result) error {
 func (s *Sweeper) expireClaims(ctx context.Context, r *Result) (more bool, err error) {
 	r.Unclaimed, err = s.store.ExpireClaims(ctx, s.config.BatchSize)
 	return r.Unclaimed == s.config.BatchSize, took(ctx, err, r)
-}
-
-func (s *Sweeper) purge(ctx context.Context, r *Result) (more bool, err error) {
-	r.Purged, err = s.store.Purge(ctx, s.config.BatchSize)
-	return r.Purged == s.config.BatchSize, took(ctx, err, r)
 }

@@ -19,7 +19,9 @@ var (
 )
 
 // share is the time that one of the kinds of test may take.
-func share(kinds int) time.Duration { return time.Duration(*seconds) * time.Second / time.Duration(kinds) }
+func share(kinds int) time.Duration {
+	return time.Duration(*seconds) * time.Second / time.Duration(kinds)
+}
 
 // tally counts what was done, by name, for the line that a run closes with.
 type tally struct {
