@@ -1,0 +1,250 @@
+package postgres_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/uptrace/bun"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/pgtest"
+	"github.com/coatcheck/coatcheck/internal/postgres"
+)
+
+var (
+	plansFile = flag.String("query-plans", "", "write the query plans to this `file`, named from the module's root")
+	plansRows = flag.Int("rows", 1_000_000, "with -query-plans: how many CONFIRMED rows to make plans for")
+)
+
+// statement is one thing that the store asks of Postgres.
+type statement struct {
+	name string
+	when string // who asks it, and how often
+	// ask calls the store. What the store sends is not executed but explained, unless it is a transaction, of whose
+	// statements the one that has the word is explained.
+	ask  func(context.Context) error
+	word string
+	// index must be in the plan. There is never a scan of the whole table.
+	index string
+}
+
+// statements returns every statement whose cost could depend on the size of the table, with a batch of each.
+func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
+	t.Helper()
+	owner := media.Scope{Tenant: "tenant-0", Owner: "owner-0"}
+	tenant := media.Scope{Tenant: "tenant-0"}
+	events := min(batch, 100)
+	var landings []media.Landing
+	for _, state := range []media.State{media.StatePending, media.StateConfirmed} {
+		for _, m := range take(t, db, state, events/2) {
+			landings = append(landings, landing(m))
+		}
+	}
+	claimable := take(t, db, media.StateUploaded, 2*min(batch/10, 100), "tenant = 'tenant-0'")
+	toLock, toSave := claimable[:len(claimable)/2], claimable[len(claimable)/2:]
+	pending, deleting := take(t, db, media.StatePending, batch), take(t, db, media.StateDeleting, batch)
+	for _, m := range deleting {
+		m.LastError, m.DueAt = "SlowDown", f.Now().Add(time.Minute)
+	}
+	var keyedDrafts []*media.Media
+	for i := range events {
+		keyedDrafts = append(keyedDrafts, draft(keyed(fmt.Sprint("new-", i)), func(m *media.Media) { m.Tenant, m.Owner = owner.Tenant, owner.Owner }))
+	}
+	one := take(t, db, media.StateConfirmed, 1, "tenant = 'tenant-0'")[0]
+	lists := func(scope media.Scope, page media.Page) func(context.Context) error {
+		return func(ctx context.Context) error { _, err := f.List(ctx, scope, page); return err }
+	}
+	backlog := postgres.NewBacklog(db, f.Now, slog.New(slog.DiscardHandler))
+	return []statement{
+		{"Sweep: lease PENDING", "each sweep, before it asks S3", func(ctx context.Context) error { _, err := f.LeasePending(ctx, batch, lease); return err }, "", "media_due"},
+		{"Sweep: expire uploads", "each sweep, after S3 knew nothing of them", func(ctx context.Context) error { _, err := f.ExpireUploads(ctx, pending); return err }, "", "media_pkey"},
+		{"Sweep: expire claims", "each sweep", func(ctx context.Context) error { _, err := f.ExpireClaims(ctx, batch); return err }, "", "media_due"},
+		{"Sweep: lease DELETING", "each sweep, before DeleteObjects", func(ctx context.Context) error { _, err := f.LeaseDeleting(ctx, batch, lease); return err }, "", "media_due"},
+		{"Sweep: record deletions", "each sweep, after DeleteObjects", func(ctx context.Context) error { _, err := f.FinishDeleting(ctx, deleting); return err }, "", "media_pkey"},
+		{"Sweep: record failed deletions", "each sweep, after DeleteObjects", func(ctx context.Context) error { return f.RetryDeleting(ctx, deleting) }, "", "media_pkey"},
+		{"Sweep: purge tombstones", "each sweep", func(ctx context.Context) error { _, err := f.purge(ctx, batch); return err }, "", "media_due"},
+		{"Sweep: dry run, a page", "on demand", func(ctx context.Context) error { _, err := f.Due(ctx, media.StateUploaded, nil, batch); return err }, "", "media_due"},
+		{"Metrics: the backlog", "a scrape, at most every 10 s", func(context.Context) error { testutil.CollectAndCount(backlog); return nil }, "", "media_due"},
+		{fmt.Sprintf("Land %d events", 2*(events/2)), "each batch of the consumer", func(ctx context.Context) error {
+			_, err := f.Land(ctx, media.SourceNotification, landings)
+			return err
+		}, "", "media_pkey"},
+		{fmt.Sprintf("Confirm %d: lock", len(toLock)), "each confirmation", func(ctx context.Context) error {
+			_, err := f.Confirm(ctx, tenant, claims("post/1", toLock...))
+			return err
+		}, "SELECT", "media_pkey"},
+		{fmt.Sprintf("Confirm %d: lock, for a tenant newer than its statistics", len(toLock)), "each confirmation", func(ctx context.Context) error {
+			_, err := f.Confirm(ctx, media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...))
+			return err
+		}, "SELECT", "media_pkey"},
+		{fmt.Sprintf("Confirm %d: save", len(toSave)), "each confirmation", func(ctx context.Context) error {
+			_, err := f.Confirm(ctx, tenant, claims("post/1", toSave...))
+			return err
+		}, "WITH", "media_pkey"},
+		{fmt.Sprintf("Create %d with idempotency keys: insert", events), "each creation that has keys", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "INSERT", "media_idempotency"},
+		{fmt.Sprintf("Create %d with idempotency keys: find", events), "each repetition of it", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "unnest", "media_idempotency"},
+		{"Get", "each question about one media", func(ctx context.Context) error { _, err := f.Get(ctx, tenant, one.ID); return err }, "", "media_pkey"},
+		{"List 100 of an owner", "ListMedia", lists(owner, media.Page{Limit: 100}), "", "media_by_owner"},
+		{"List 100 of a large tenant", "ListMedia", lists(tenant, media.Page{Limit: 100}), "", ""},
+		{"List 100 of a small tenant", "ListMedia", lists(media.Scope{Tenant: "tenant-7"}, media.Page{Limit: 100}), "", "media_by_tenant"},
+		{"List 100 CONFIRMED of an owner", "ListMedia", lists(owner, media.Page{Limit: 100, State: media.StateConfirmed}), "", "media_by_owner"},
+		{"List 100 PENDING of a large tenant", "ListMedia", lists(tenant, media.Page{Limit: 100, State: media.StatePending}), "", ""},
+		{"List 100 PENDING of a small tenant", "ListMedia", lists(media.Scope{Tenant: "tenant-7"}, media.Page{Limit: 100, State: media.StatePending}), "", ""},
+		{"List 100 DELETED of an owner", "ListMedia", lists(owner, media.Page{Limit: 100, State: media.StateDeleted}), "", ""},
+	}
+}
+
+// catcher is a hook of bun that keeps what is sent, and may keep it from being executed.
+type catcher struct {
+	sent []string
+	hold bool
+}
+
+func (c *catcher) BeforeQuery(ctx context.Context, e *bun.QueryEvent) context.Context {
+	c.sent = append(c.sent, e.Query)
+	if c.hold {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		return ctx
+	}
+	return ctx
+}
+
+func (*catcher) AfterQuery(context.Context, *bun.QueryEvent) {}
+
+// plan is what Postgres did for a statement.
+type plan struct {
+	text          string
+	rows          int // that it read, locked or changed
+	buffers       int // 8-KiB pages touched
+	foundBuffers  int // of those, to find and lock the candidates, where the statement chooses them itself
+	milliseconds  float64
+	foundDuration float64
+}
+
+// explain makes the store ask and Postgres tell how it answers. Nothing of it stays. The last of several runs
+// counts: the pages are in memory then.
+func explain(t *testing.T, db *bun.DB, caught *catcher, s statement, runs int) plan {
+	t.Helper()
+	caught.sent, caught.hold = nil, s.word == ""
+	err := s.ask(t.Context())
+	if sent := len(caught.sent); sent == 0 || s.word == "" && sent != 1 {
+		t.Fatalf("%s: %d statements were sent, %v", s.name, sent, err)
+	}
+	caught.hold = false
+	query := ""
+	for _, q := range caught.sent {
+		if strings.Contains(q, s.word) {
+			query = q
+		}
+	}
+	if query == "" {
+		t.Fatalf("%s: none of %d statements has %q: %v", s.name, len(caught.sent), s.word, err)
+	}
+	var lines []string
+	for range runs {
+		if runs > 1 {
+			tidy(t, db)
+		}
+		lines = nil
+		tx, err := db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.NewRaw("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) "+strings.ReplaceAll(query, "?", `\?`)).Scan(t.Context(), &lines); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return parsePlan(lines)
+}
+
+var (
+	hitsPattern   = regexp.MustCompile(`shared(?: hit=(\d+))?(?: read=(\d+))?`)
+	actualPattern = regexp.MustCompile(`actual time=[\d.]+\.\.([\d.]+) rows=(\d+)`)
+)
+
+func parsePlan(lines []string) plan {
+	var p plan
+	number := func(s string) float64 { f, _ := strconv.ParseFloat(s, 64); return f }
+	inDue, counts := false, true
+	for _, line := range lines {
+		if len(line) > 150 {
+			line = line[:130] + " …"
+		}
+		p.text += line + "\n"
+		if m := actualPattern.FindStringSubmatch(line); m != nil {
+			if n := int(number(m[2])); n > p.rows {
+				p.rows = n
+			}
+			if inDue && p.foundDuration == 0 {
+				p.foundDuration = number(m[1])
+			}
+		}
+		if m := hitsPattern.FindStringSubmatch(line); m != nil && strings.Contains(line, "Buffers:") {
+			n := int(number(m[1]) + number(m[2]))
+			if counts {
+				p.buffers, counts = p.buffers+n, false
+			}
+			if inDue {
+				p.foundBuffers, inDue = n, false
+			}
+		}
+		if strings.HasSuffix(line, "CTE changed") { // the top does not count what it changes
+			counts = true
+		}
+		if strings.HasSuffix(line, "CTE due") {
+			inDue = true
+		}
+		if ms, ok := strings.CutPrefix(line, "Execution Time: "); ok {
+			p.milliseconds = number(strings.TrimSuffix(ms, " ms"))
+		}
+	}
+	return p
+}
+
+// planStore is a store on a table with that many rows, whose statements are caught.
+func planStore(t *testing.T, confirmed, each int) (*fixture, *bun.DB, *catcher) {
+	t.Helper()
+	url := pgtest.New(t)
+	db := open(t, url)
+	c := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	reg := prometheus.NewRegistry()
+	f := &fixture{Store: postgres.NewStore(db, windows, c.Now, postgres.NewMetrics(reg)), clock: c, url: url, reg: reg}
+	fill(t, db, confirmed, each, c.Now())
+	caught := &catcher{}
+	db.AddQueryHook(caught)
+	return f, db, caught
+}
+
+// TestQueryPlans: every statement is answered from an index, on a table that is large enough for it to matter. With
+// -query-plans it writes the document instead.
+func TestQueryPlans(t *testing.T) {
+	if *plansFile != "" {
+		writePlans(t)
+		return
+	}
+	t.Parallel()
+	f, db, caught := planStore(t, 50_000, 1000)
+	for _, s := range statements(t, f, db, 100) {
+		checkPlan(t, s, explain(t, db, caught, s, 1))
+	}
+}
+
+func checkPlan(t *testing.T, s statement, p plan) {
+	t.Helper()
+	if strings.Contains(p.text, "Seq Scan on media") || !strings.Contains(p.text, s.index) {
+		t.Errorf("%s: want index %q and no scan of the table:\n%s", s.name, s.index, p.text)
+	}
+}
