@@ -124,8 +124,8 @@ $function$;
 -- Rows are locked in the order of their ids, as the service does everywhere, and judged as they are under the lock:
 -- each statement of a VOLATILE function sees what was committed before it began.
 -- +goose StatementBegin
-CREATE FUNCTION coatcheck.claim_media(ids uuid[], claim text) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION coatcheck.claim_within(ids uuid[], claim text, owner text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -133,25 +133,26 @@ DECLARE
     refused record;
     changed integer;
 BEGIN
-    PERFORM coatcheck.check_claim(claim_media.ids, claim_media.claim);
+    PERFORM coatcheck.check_claim(claim_within.ids, claim_within.claim);
     tenants := coatcheck.claim_tenants();
 
     WITH locked AS MATERIALIZED (
         SELECT m.id, m.state, m.reason, m.claim
         FROM coatcheck.media AS m
-        WHERE m.id = ANY (claim_media.ids) AND m.tenant = ANY (tenants)
+        WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)
+            AND (claim_within.owner IS NULL OR m.owner = claim_within.owner)
         ORDER BY m.id
         FOR UPDATE
     ), judged AS (
         SELECT asked.id, asked.n, l.state, l.reason, CASE
             WHEN l.id IS NULL THEN 'not_found'
             WHEN l.state = 'uploaded' THEN NULL
-            WHEN l.state = 'confirmed' AND l.claim = claim_media.claim THEN NULL
+            WHEN l.state = 'confirmed' AND l.claim = claim_within.claim THEN NULL
             WHEN l.state = 'confirmed' THEN 'claim_conflict'
             WHEN l.state = 'pending' THEN 'not_landed'
             ELSE 'gone'
         END AS kind
-        FROM (SELECT u.id, min(u.n) AS n FROM unnest(claim_media.ids) WITH ORDINALITY AS u (id, n) GROUP BY u.id) AS asked
+        FROM (SELECT u.id, min(u.n) AS n FROM unnest(claim_within.ids) WITH ORDINALITY AS u (id, n) GROUP BY u.id) AS asked
         LEFT JOIN locked AS l ON l.id = asked.id
     )
     SELECT array_agg(id ORDER BY n) AS ids, array_agg(kind ORDER BY n) AS kinds,
@@ -162,16 +163,43 @@ BEGIN
     END IF;
 
     UPDATE coatcheck.media AS m
-    SET state = 'confirmed', claim = claim_media.claim, confirmed_at = statement_timestamp(), due_at = NULL,
+    SET state = 'confirmed', claim = claim_within.claim, confirmed_at = statement_timestamp(), due_at = NULL,
         revision = m.revision + 1
-    WHERE m.id = ANY (claim_media.ids) AND m.tenant = ANY (tenants) AND m.state = 'uploaded';
+    WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)
+        AND (claim_within.owner IS NULL OR m.owner = claim_within.owner) AND m.state = 'uploaded';
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed;
 END
 $function$;
 -- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION coatcheck.claim_media(ids uuid[], claim text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN coatcheck.claim_within(ids, claim, NULL);
+END
+$function$;
+-- +goose StatementEnd
 COMMENT ON FUNCTION coatcheck.claim_media(uuid[], text) IS
     'Claims media in the caller''s transaction, all or none, as ConfirmMedia does, and returns how many this call confirmed: those that the same claim holds already are a success and not counted. SQLSTATEs: MC001 an argument is invalid, MC002 not found, MC003 not landed, MC004 gone, MC005 another claim holds it, 42501 the role may not claim. The code and the message are of the first refused media in the order of ids; the detail has a line for each: id, kind (not_found, not_landed, gone, claim_conflict), and for gone the reason. This is a contract; see docs/claiming.md.';
+
+-- +goose StatementBegin
+CREATE FUNCTION coatcheck.claim_media(ids uuid[], claim text, owner text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF owner IS NULL OR owner = '' THEN -- would be every owner
+        RAISE EXCEPTION USING ERRCODE = 'MC001', MESSAGE = 'owner: must name whose media they are, and is empty',
+            HINT = 'pass the owner for whom they were created, or leave the argument out';
+    END IF;
+    RETURN coatcheck.claim_within(ids, claim, owner);
+END
+$function$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION coatcheck.claim_media(uuid[], text, text) IS
+    'As coatcheck.claim_media(uuid[], text), for one owner, as the API with the header Coatcheck-Owner: another owner''s media are not found. This is a contract; see docs/claiming.md.';
 
 -- +goose StatementBegin
 CREATE FUNCTION coatcheck.release_media(ids uuid[], claim text) RETURNS integer
@@ -232,8 +260,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', grant_claims.role_name);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA coatcheck TO %I', grant_claims.role_name);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION coatcheck.claim_media(uuid[], text), coatcheck.release_media(uuid[], text) TO %I',
-        grant_claims.role_name);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION coatcheck.claim_media(uuid[], text), coatcheck.claim_media(uuid[], text, text), '
+        'coatcheck.release_media(uuid[], text) TO %I', grant_claims.role_name);
     INSERT INTO coatcheck.claimer (role_name, tenant) VALUES (grant_claims.role_name, grant_claims.tenant)
     ON CONFLICT DO NOTHING;
 END
@@ -253,8 +281,8 @@ BEGIN
         OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = revoke_claims.role_name) THEN
         RETURN;
     END IF;
-    EXECUTE format('REVOKE EXECUTE ON FUNCTION coatcheck.claim_media(uuid[], text), coatcheck.release_media(uuid[], text) FROM %I',
-        revoke_claims.role_name);
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION coatcheck.claim_media(uuid[], text), coatcheck.claim_media(uuid[], text, text), '
+        'coatcheck.release_media(uuid[], text) FROM %I', revoke_claims.role_name);
     EXECUTE format('REVOKE USAGE ON SCHEMA coatcheck FROM %I', revoke_claims.role_name);
 END
 $function$;
@@ -267,7 +295,9 @@ REVOKE ALL ON FUNCTION
     coatcheck.claim_tenants(),
     coatcheck.check_claim(uuid[], text),
     coatcheck.refuse_media(uuid[], text[], text[], text[]),
+    coatcheck.claim_within(uuid[], text, text),
     coatcheck.claim_media(uuid[], text),
+    coatcheck.claim_media(uuid[], text, text),
     coatcheck.release_media(uuid[], text),
     coatcheck.grant_claims(name, text),
     coatcheck.revoke_claims(name, text)
@@ -277,7 +307,9 @@ FROM PUBLIC;
 DROP FUNCTION coatcheck.revoke_claims(name, text);
 DROP FUNCTION coatcheck.grant_claims(name, text);
 DROP FUNCTION coatcheck.release_media(uuid[], text);
+DROP FUNCTION coatcheck.claim_media(uuid[], text, text);
 DROP FUNCTION coatcheck.claim_media(uuid[], text);
+DROP FUNCTION coatcheck.claim_within(uuid[], text, text);
 DROP FUNCTION coatcheck.refuse_media(uuid[], text[], text[], text[]);
 DROP FUNCTION coatcheck.check_claim(uuid[], text);
 DROP FUNCTION coatcheck.claim_tenants();

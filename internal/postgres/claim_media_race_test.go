@@ -209,12 +209,23 @@ func TestClaimMediaMeetsAChange(t *testing.T) {
 			}
 		}
 	}
-	// In the stricter isolations a row that changed since the transaction began is Postgres's own refusal, to be retried.
 	m := f.bring(t, media.StateUploaded)
+	err := f.meet(t, m, becomesConfirmed, func() error {
+		n, err := releaseMedia(t, product, "post/9", m.ID)
+		if err == nil && n != 1 {
+			t.Errorf("released %d", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Errorf("a release that waited for the claim: %v", err)
+	}
+	// In the stricter isolations a row that changed since the transaction began is Postgres's own refusal, to be retried.
+	m = f.bring(t, media.StateUploaded)
 	do(t, product, "BEGIN ISOLATION LEVEL REPEATABLE READ")
 	do(t, product, "SELECT 1")
 	f.land(t, m, media.SourceNotification, func(l *media.Landing) { l.Sequencer = seq("02") })
-	_, err := claimMedia(t, product, "post/1", m.ID)
+	_, err = claimMedia(t, product, "post/1", m.ID)
 	refusedAs(t, err, "40001")
 	do(t, product, "ROLLBACK")
 	if n, err := claimMedia(t, product, "post/1", m.ID); err != nil || n != 1 {

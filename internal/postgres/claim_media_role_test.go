@@ -56,7 +56,7 @@ func TestProductCanDoNothingElse(t *testing.T) {
 			t.Errorf("anybody may call %s", function)
 		}
 	}
-	if len(may) != 2 || len(functions) < 7 || len(tables) < 3 {
+	if len(may) != 3 || len(functions) < 9 || len(tables) < 3 {
 		t.Errorf("of %v it may call %v; tables %v", functions, may, tables)
 	}
 	if n, err := claimMedia(t, product, "post/1", m.ID); err != nil || n != 1 {
@@ -101,6 +101,45 @@ func TestProductSeesItsTenantsOnly(t *testing.T) {
 		if after := f.get(t, m.ID); text(after) != text(m) {
 			t.Errorf("a stranger made it %s", text(after))
 		}
+	}
+}
+
+// TestClaimForAnOwner: with an owner named, another owner's media is answered as what does not exist is.
+func TestClaimForAnOwner(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	product := f.product(t, alice.Tenant)
+	m, bobs := f.bring(t, media.StateUploaded), f.create(t, func(m *media.Media) { m.Owner = "bob" })
+	f.land(t, bobs, media.SourceNotification)
+	claim := func(owner any, ids ...uuid.UUID) (n int, err error) {
+		err = product.QueryRow(t.Context(), "SELECT coatcheck.claim_media($1, 'post/1', $2)", ids, owner).Scan(&n)
+		return n, err
+	}
+	for _, owner := range []string{"bob", "Alice", "alic%", " "} {
+		_, err := claim(owner, m.ID)
+		got := refusedAs(t, err, notFound)
+		nothing := draft().ID
+		_, err = claim(owner, nothing)
+		if want := refusedAs(t, err, notFound); got.Message != strings.ReplaceAll(want.Message, nothing.String(), m.ID.String()) {
+			t.Errorf("%q is told %q, of what does not exist %q", owner, got.Message, want.Message)
+		}
+	}
+	for _, owner := range []any{nil, ""} { // would be every owner
+		_, err := claim(owner, m.ID)
+		refusedAs(t, err, invalidClaim)
+	}
+	_, err := claim("alice", m.ID, bobs.ID)
+	if pg := refusedAs(t, err, notFound); pg.Detail != bobs.ID.String()+" not_found" {
+		t.Error(pg.Detail)
+	}
+	if got := f.get(t, m.ID); got.State != media.StateUploaded {
+		t.Errorf("it is %s", got.State)
+	}
+	if n, err := claim("alice", m.ID); err != nil || n != 1 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := claimMedia(t, product, "post/1", m.ID, bobs.ID); err != nil || n != 1 {
+		t.Errorf("for every owner: %d, %v", n, err)
 	}
 }
 
@@ -164,8 +203,10 @@ func TestWhoClaims(t *testing.T) {
 	check("switched back", loginConn, "acme globex")
 
 	// A member that does not inherit has nothing until it switches, as with every other privilege.
-	_, noInherit := f.role(t, "NOINHERIT IN ROLE "+globex)
+	name, noInherit := f.role(t, "NOINHERIT IN ROLE "+globex)
 	check("a member that does not inherit", noInherit, "")
+	do(t, admin, "SELECT coatcheck.grant_claims($1, 'acme')", name)
+	check("with claims of its own", noInherit, "acme")
 	do(t, noInherit, "SET ROLE "+globex)
 	check("once it is switched", noInherit, "globex")
 
