@@ -19,6 +19,7 @@ type commands struct {
 	Dev     devCommand     `cmd:"" help:"Run everything on this machine: Postgres, S3, SQS and the service."`
 	Upload  uploadCommand  `cmd:"" help:"Upload files through a running service, and claim them if told to."`
 	Sweep   sweepCommand   `cmd:"" help:"Sweep once, now, or print what a sweep would do."`
+	Queue   queueCommand   `cmd:"" help:"Look at dead letters, and move them back."`
 	Migrate migrateCommand `cmd:"" help:"Create, update or inspect the database schema."`
 	Token   tokenCommand   `cmd:"" help:"Make a service token."`
 	Version versionCommand `cmd:"" help:"Print the version."`

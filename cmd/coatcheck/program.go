@@ -123,7 +123,7 @@ func (p *program) build(cfg aws.Config) error {
 			Authenticate: p.config.Authenticate, Keys: p.keys,
 			Limits: rpc.Limits{MaxSizeBytes: p.config.API.MaxSize, ContentTypes: types},
 			URLTTL: p.config.API.URLTTL, DownloadTTL: p.config.API.DownloadTTL,
-			AllowedOrigins: p.config.API.AllowedOrigins, Transient: transient, Ready: p.ready.Check, Now: time.Now,
+			AllowedOrigins: p.config.API.AllowedOrigins, Transient: postgres.Transient, Ready: p.ready.Check, Now: time.Now,
 			Logger: p.config.Logger, Metrics: rpc.NewMetrics(p.registry),
 		})
 	}
@@ -146,8 +146,10 @@ func (p *program) build(cfg aws.Config) error {
 func (p *program) buildConsumer(cfg aws.Config) error {
 	q := queue.New(awsclient.SQS(cfg), p.config.Consumer.QueueURL, queue.DefaultRetry)
 	c, err := consumer.New(p.config.Consumer.config(p.config.Bucket.Bucket, p.keys), consumer.Parts{
-		Queue: q, Lander: p.store, Transient: postgres.Transient, Log: p.config.Logger,
-		Metrics: consumer.NewMetrics(p.registry),
+		Queue: q, Lander: p.store, Log: p.config.Logger, Metrics: consumer.NewMetrics(p.registry),
+		// Only what is wrong with a message itself may send it to the dead-letter queue. A schema that is not migrated,
+		// or rights that were taken away, are waited out.
+		Transient: func(err error) bool { return !postgres.Refused(err) },
 	})
 	if err != nil {
 		return err
@@ -167,12 +169,6 @@ func (p *program) sweeper() (*sweep.Sweeper, error) {
 		return nil, err
 	}
 	return sweep.New(p.store, p.objects, config, time.Now, p.config.Logger, sweep.NewMetrics(p.registry))
-}
-
-// transient tells faults that will pass from those that will not: S3's and the network's are worth another try, as are
-// those of Postgres that it says so of.
-func transient(err error) bool {
-	return postgres.Transient(err)
 }
 
 // drainTime is how long calls that are under way may go on after the signal to stop.

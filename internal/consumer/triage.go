@@ -22,47 +22,71 @@ const maxReasons = 3
 
 // triage decides what a message asks for, and writes it into the item. It counts the records by kind.
 func (c *Consumer) triage(it *item) {
-	event, err := s3event.Decode([]byte(it.Body))
+	u := understand(c.cfg.Bucket, c.cfg.Keys, it.Body, func(kind string) { c.metrics.records.WithLabelValues(kind).Inc() })
+	it.landings, it.unclear = u.landings, u.unclear
+	if u.test {
+		c.log.Info("notification test event received", "bucket", u.testBucket, "ours", u.testBucket == c.cfg.Bucket)
+	}
+}
+
+// Explain returns why a consumer of the bucket leaves a message with this body to the dead-letter queue, or nil when it
+// understands all of it.
+func Explain(bucket string, keys media.Keys, body string) error {
+	return understand(bucket, keys, body, func(string) {}).unclear
+}
+
+// understanding is what a message's body says.
+type understanding struct {
+	landings   []media.Landing
+	unclear    error // what of it was not understood
+	test       bool
+	testBucket string
+}
+
+func understand(bucket string, keys media.Keys, body string, count func(kind string)) understanding {
+	event, err := s3event.Decode([]byte(body))
 	if err != nil {
-		it.unclear = err
-		c.metrics.records.WithLabelValues("bad").Inc()
+		count("bad")
 	}
 	if event.Test {
-		c.metrics.records.WithLabelValues("test").Inc()
-		c.log.Info("notification test event received", "bucket", event.TestBucket, "ours", event.TestBucket == c.cfg.Bucket)
+		count("test")
 	}
+	u := understanding{test: event.Test, testBucket: event.TestBucket}
 	var reasons []error
 	for i, r := range event.Records {
-		kind, err := c.record(it, r)
-		c.metrics.records.WithLabelValues(kind).Inc()
+		landing, kind, err := record(bucket, keys, r)
+		count(kind)
 		if err != nil && len(reasons) < maxReasons {
 			reasons = append(reasons, fmt.Errorf("record %d: %w", i, err))
 		}
+		if landing != nil {
+			u.landings = append(u.landings, *landing)
+		}
 	}
-	it.unclear = errors.Join(it.unclear, errors.Join(reasons...))
+	u.unclear = errors.Join(err, errors.Join(reasons...))
+	return u
 }
 
-// record adds the landing that a record tells of, if it does, and returns the record's kind for the metrics.
-func (c *Consumer) record(it *item, r s3event.Record) (kind string, err error) {
-	if r.Bucket != c.cfg.Bucket {
-		return "other_bucket", fmt.Errorf("it is about the bucket %.80q, and ours is %q", r.Bucket, c.cfg.Bucket)
+// record returns the landing that a record tells of, if it does, and the record's kind for the metrics.
+func record(bucket string, keys media.Keys, r s3event.Record) (landing *media.Landing, kind string, err error) {
+	if r.Bucket != bucket {
+		return nil, "other_bucket", fmt.Errorf("it is about the bucket %.80q, and ours is %q", r.Bucket, bucket)
 	}
 	switch r.Action {
 	case s3event.ActionRemoved:
-		return "removed", nil
+		return nil, "removed", nil
 	case s3event.ActionOther:
-		return "other", nil
+		return nil, "other", nil
 	}
-	id, ours := c.cfg.Keys.ID(r.Key)
+	id, ours := keys.ID(r.Key)
 	if !ours {
-		return "foreign", nil
+		return nil, "foreign", nil
 	}
 	sequencer, err := media.ParseSequencer(r.Sequencer)
 	if err != nil {
-		return "bad", err
+		return nil, "bad", err
 	}
-	it.landings = append(it.landings, media.Landing{
+	return &media.Landing{
 		MediaID: id, SizeBytes: r.SizeBytes, ETag: r.ETag, VersionID: r.VersionID, Sequencer: sequencer, EventTime: r.Time,
-	})
-	return "created", nil
+	}, "created", nil
 }

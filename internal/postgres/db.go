@@ -80,6 +80,17 @@ func Transient(err error) bool {
 	return err != nil && !errors.Is(err, sql.ErrNoRows)
 }
 
+// Refused reports whether it is the data that Postgres, or the domain, will not have: the same statement with other
+// data could succeed. A missing table, a lost connection or a password that expired says nothing about the data.
+func Refused(err error) bool {
+	if state := sqlState(err); state != "" {
+		return strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23")
+	}
+	_, single := errors.AsType[*media.Error](err)
+	_, batch := errors.AsType[*media.BatchError](err)
+	return single || batch
+}
+
 func sqlState(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code

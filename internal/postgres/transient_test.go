@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -174,5 +175,20 @@ func TestDatabaseURLIsNotRepeated(t *testing.T) {
 		} else if got := fmt.Sprintf("%+v", err); strings.Contains(got, "hunter2") {
 			t.Errorf("the error tells the password: %s", got)
 		}
+	}
+}
+
+// TestRefused: only what is wrong with the data counts against a message.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]bool{
+		"22021": true, "23514": true, "42P01": false, "3F000": false, "28P01": false, "40P01": false, "57P01": false,
+	} {
+		if got := postgres.Refused(fmt.Errorf("landing: %w", &pgconn.PgError{Code: state})); got != want {
+			t.Errorf("%s: %t, want %t", state, got, want)
+		}
+	}
+	if !postgres.Refused(media.Invalid("etag", "etag.form", "is not text")) || postgres.Refused(io.ErrUnexpectedEOF) || postgres.Refused(nil) {
+		t.Error("what is not Postgres's own is judged wrongly")
 	}
 }
