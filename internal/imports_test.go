@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/torture":     {},
 	"migrations":           {},
 	"e2e":                  {},
+	"examples/outbox":      {"proto/coatcheck/v1"},
 
 	"proto/coatcheck/v1":                    {},
 	"proto/coatcheck/v1/coatcheckv1connect": {"proto/coatcheck/v1"},
