@@ -64,7 +64,7 @@ type Config struct {
 	Metrics *Metrics
 }
 
-// maxRequestBytes bounds a request's body: the largest valid one is a batch of 100 uploads with full metadata.
+// maxRequestBytes bounds a request's body: twice a batch of 100 uploads with as much metadata as is allowed, in ASCII.
 const maxRequestBytes = 8 << 20
 
 // Register adds the API to mux: both services behind authentication, gRPC health and reflection in front of it.
@@ -81,13 +81,7 @@ func Register(mux *http.ServeMux, c Config) {
 			return connect.NewError(connect.CodeInternal, errInternal)
 		}),
 	}
-	crossOrigin := cors.New(cors.Options{
-		AllowedOrigins: c.AllowedOrigins,
-		AllowedMethods: connectcors.AllowedMethods(),
-		AllowedHeaders: append(connectcors.AllowedHeaders(), "Authorization", auth.OwnerHeader),
-		ExposedHeaders: connectcors.ExposedHeaders(),
-		MaxAge:         7200, // seconds; the most that Chromium honours
-	})
+	crossOrigin := newCORS(c.AllowedOrigins)
 	handle := func(path string, handler http.Handler) { mux.Handle(path, crossOrigin.Handler(handler)) }
 
 	path, handler := coatcheckv1connect.NewUploadServiceHandler(&uploads{
@@ -105,6 +99,21 @@ func Register(mux *http.ServeMux, c Config) {
 	reflector := grpcreflect.NewStaticReflector(services...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+}
+
+// newCORS lets pages of the given origins call the API.
+func newCORS(origins []string) *cors.Cors {
+	options := cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: connectcors.AllowedMethods(),
+		AllowedHeaders: append(connectcors.AllowedHeaders(), "Authorization", auth.OwnerHeader),
+		ExposedHeaders: connectcors.ExposedHeaders(),
+		MaxAge:         7200, // seconds; the most that Chromium honours
+	}
+	if len(origins) == 0 { // which the library takes for all
+		options.AllowOriginFunc = func(string) bool { return false }
+	}
+	return cors.New(options)
 }
 
 // health answers the standard gRPC health service.
