@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"internal/pgserver":    {},
 	"internal/pgtest":      {"internal/pgserver", "internal/postgres", "migrations"},
 	"internal/torture":     {},
+	"internal/mutants":     {},
 	"migrations":           {},
 	"e2e":                  {},
 	"examples/outbox":      {"proto/coatcheck/v1"},
