@@ -49,14 +49,20 @@ func writePlans(t *testing.T) {
 	version, _, _ := strings.Cut(setting("server_version"), " ")
 	fmt.Fprintf(&b, plansHead, *plansRows, thousands(fewRows), thousands(*plansRows), thousands(4*otherRows), planTenants, planOwners,
 		"Postgres "+version, runtime.NumCPU(), setting("fsync"), setting("synchronous_commit"), setting("shared_buffers"))
-	b.WriteString("## Summary\n\n### Finding what is due\n\nThe part of a sweep's statement that finds and locks its candidates, for batches of 1,000.\n\n")
+	b.WriteString("## Summary\n\n### Finding what is due\n\n" +
+		"The part of a sweep's statement that finds and locks its candidates, for batches of 1,000. At most it is a page to\n" +
+		"read and one to lock for each: it depends on how rows that are due together lie together, and in a small table\n" +
+		"Postgres may read all that is due in the order of its pages. It does not depend on what is CONFIRMED, which\n" +
+		"`media_due` has no entry for.\n\n")
 	fmt.Fprintf(&b, "| statement | buffers at %[1]s | at %[2]s | ms at %[1]s | at %[2]s |\n|---|---:|---:|---:|---:|\n", thousands(fewRows), thousands(*plansRows))
 	for i, s := range statements {
 		if few[i].foundBuffers > 0 {
 			fmt.Fprintf(&b, "| %s | %s | %s | %.1f | %.1f |\n", s.name, thousands(few[i].foundBuffers), thousands(many[i].foundBuffers), few[i].foundDuration, many[i].foundDuration)
 		}
 	}
-	b.WriteString("\n### Whole statements\n\n\"Rows\" is the most that any step of the plan read.\n\n")
+	b.WriteString("\n### Whole statements\n\n\"Rows\" is the most that any step of the plan read. What grows a little is the depth of the other indexes, of which\n" +
+		"each row that changes its state or due time gets new entries; in the small table Postgres may also scan the whole of\n" +
+		"it, which is cheaper than a thousand look-ups by id.\n\n")
 	fmt.Fprintf(&b, "| statement | asked by | rows | buffers at %[1]s | at %[2]s | ms at %[1]s | at %[2]s |\n|---|---|---:|---:|---:|---:|---:|\n", thousands(fewRows), thousands(*plansRows))
 	for i, s := range statements {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.1f | %.1f |\n", s.name, s.when, thousands(many[i].rows),
