@@ -120,9 +120,9 @@ func (s *site) newSweeper(change ...func(*sweep.Config)) (*sweep.Sweeper, error)
 	return sweep.New(s.store, s.objects, config, s.Now, s.config.Logger, s.sweeps)
 }
 
-// newConsumer returns a consumer of the site's queue, or of what is put before it, with the product's settings but for
+// newConsumer returns a consumer of the site's queue, or of what is put before it, that records in the lander, with the product's settings but for
 // what is changed: it does not wait for messages, so that a test does not either.
-func (s *site) newConsumer(q consumer.Queue, change ...func(*consumer.Config)) (*consumer.Consumer, error) {
+func (s *site) newConsumer(q consumer.Queue, lander consumer.Lander, change ...func(*consumer.Config)) (*consumer.Consumer, error) {
 	config := consumer.DefaultConfig()
 	config.Bucket, config.Keys, config.WaitTime = s.bucket, s.keys, 0
 	config.DrainLimit = 20 * time.Second
@@ -130,7 +130,7 @@ func (s *site) newConsumer(q consumer.Queue, change ...func(*consumer.Config)) (
 		f(&config)
 	}
 	return consumer.New(config, consumer.Parts{
-		Queue: q, Lander: s.store, Transient: postgres.Transient, Metrics: s.landings, Log: s.config.Logger, Now: s.Now,
+		Queue: q, Lander: lander, Transient: postgres.Transient, Metrics: s.landings, Log: s.config.Logger, Now: s.Now,
 	})
 }
 
@@ -168,4 +168,27 @@ func trimQuotes(etag string) string {
 		return etag[1 : len(etag)-1]
 	}
 	return etag
+}
+
+// remove deletes the bucket with all that is in it, and the queues.
+func (s *site) remove(ctx context.Context) error {
+	all, err := s.contents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		_, err := s.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &o.Key, VersionId: &o.Version})
+		if err != nil {
+			return fmt.Errorf("deleting %s: %w", o.Key, err)
+		}
+	}
+	if _, err := s.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &s.bucket}); err != nil {
+		return fmt.Errorf("deleting bucket %s: %w", s.bucket, err)
+	}
+	for _, url := range []string{s.queueURL, s.deadURL} {
+		if _, err := s.sqs.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &url}); err != nil {
+			return fmt.Errorf("deleting a queue: %w", err)
+		}
+	}
+	return nil
 }
