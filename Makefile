@@ -4,7 +4,7 @@ BUF = go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 PROTOVALIDATE = github.com/bufbuild/protovalidate@v1.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build dev test race check generate drift infra e2e conformance torture fuzz verify
+.PHONY: help build dev test race check generate drift infra e2e conformance torture mutants fuzz verify
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,6 +53,9 @@ conformance: ## the emulator's suite against LocalStack, which it has to agree w
 torture: ## every order of events, every crash, every fault, for a while (SECONDS=60 SEED=1)
 	go test -c -o bin/torture.test ./internal/torture
 	cd internal/torture && ../../bin/torture.test -test.timeout 0 -seconds $(or $(SECONDS),60) -seed $(or $(SEED),1)
+
+mutants: ## break the code in 20 ways and more, and see each caught (ARGS="-list", "-only NAME -v")
+	go run ./internal/mutants $(ARGS)
 
 fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event

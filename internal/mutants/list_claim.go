@@ -1,0 +1,83 @@
+package main
+
+// Who gets a media, and that it stays theirs.
+
+const (
+	decide   = "internal/media/decide.go"
+	claimSQL = "internal/postgres/claim.go"
+	inSQL    = "migrations/00002_claim_media.sql"
+)
+
+func claimMutants() []mutant {
+	return []mutant{
+		{
+			name: "confirm-ignores-deleting", rule: "R3", breaks: "what is being deleted can be confirmed",
+			edits: []edit{{decide,
+				"if t, ok := Next(m.State, EventConfirm); ok {",
+				"if t, ok := Next(m.State, EventConfirm); ok || m.State == StateDeleting {\n\t\tt.To, m.Reason = StateConfirmed, \"\""}},
+			test: suite{"./internal/postgres", "TestTransitions"},
+		},
+		{
+			name: "confirm-without-landing", rule: "R3", breaks: "what has not landed can be confirmed",
+			edits: []edit{{"internal/claim/claim.go", "\t\t\tif ok {\n\t\t\t\tlanding := m.Observe(object)",
+				"\t\t\t_ = ok\n\t\t\t{\n\t\t\t\tobject.SizeBytes, object.ContentType = m.SizeBytes, m.ContentType\n\t\t\t\tlanding := m.Observe(object)"}},
+			test: suite{"./internal/rpc", "TestConfirm"},
+		},
+		{
+			name: "confirm-believes-s3-of-anything", rule: "R3", breaks: "a confirmation before the notification takes any object for the declared one",
+			edits: []edit{{"internal/claim/claim.go", "landing := m.Observe(object)",
+				"landing := media.Landing{MediaID: id, SizeBytes: m.SizeBytes, ETag: object.ETag}"}},
+			test: suite{"./internal/rpc", "TestConfirmIsNotFooled"},
+		},
+		{
+			name: "confirm-without-asking", rule: "R3", breaks: "a client that confirms before the notification is told no",
+			edits: []edit{{"internal/claim/claim.go", "item.Code == media.CodeNotLanded", "false"}},
+			test:  suite{"./internal/rpc", "TestConfirmBeforeTheNotification"},
+		},
+		{
+			name: "claim-stolen", rule: "R1", breaks: "a second claim is told that it holds what another one holds",
+			edits: []edit{{decide, "\t\tif m.Claim == claim {\n", "\t\tif true {\n"}},
+			test:  suite{"./internal/postgres", "TestConfirmBatch"},
+		},
+		{
+			name: "release-by-anybody", rule: "R1", breaks: "a claim is ended by one who does not hold it",
+			edits: []edit{{decide, `if e == EventRelease && m.Claim != "" && m.Claim != claim {`, "if false {"}},
+			test:  suite{"./internal/media", "TestDiscard"},
+		},
+		{
+			name: "half-a-batch", rule: "R3", breaks: "a batch of confirmations that is refused is confirmed in part",
+			edits: []edit{{claimSQL,
+				"\t\tif failed {\n\t\t\treturn refused\n\t\t}\n\t\treturn saveRows(ctx, tx, changed)\n",
+				"\t\tif err := saveRows(ctx, tx, changed); err != nil || !failed {\n\t\t\treturn err\n\t\t}\n" +
+					"\t\tif err := tx.Commit(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn refused\n"}},
+			test: suite{"./internal/postgres", "TestConfirmBatch"},
+		},
+		{
+			name: "confirm-without-lock", rule: "R1", breaks: "a confirmation and a sweep decide about the same row at a time",
+			edits: []edit{{claimSQL, `scope).OrderExpr("m.id").For("UPDATE")`, `scope).OrderExpr("m.id")`}},
+			test:  suite{"./internal/postgres", "TestExpiryMeetsAConfirmation"},
+		},
+		{
+			name: "confirmed-stays-due", rule: "R1", breaks: "a confirmation leaves the media due for the sweep",
+			edits: []edit{{decide, "m.State, m.Claim, m.ConfirmedAt, m.DueAt = t.To, claim, now, time.Time{}", "m.State, m.Claim, m.ConfirmedAt = t.To, claim, now"}},
+			test:  suite{"./internal/media", "TestConfirm"},
+		},
+		{
+			name: "sql-claims-anything", rule: "R3", breaks: "claim_media says yes to what is being deleted",
+			edits: []edit{{inSQL, "WHEN l.state = 'uploaded' THEN NULL", "WHEN l.state IN ('uploaded', 'deleting', 'deleted') THEN NULL"}},
+			test:  suite{"./internal/postgres", "TestClaimMediaIsTheAPI"},
+		},
+		{
+			name: "sql-claims-without-lock", rule: "R1", breaks: "claim_media says yes to what a sweep is just taking",
+			edits: []edit{{inSQL,
+				"(claim_within.owner IS NULL OR m.owner = claim_within.owner)\n        ORDER BY m.id\n        FOR UPDATE\n",
+				"(claim_within.owner IS NULL OR m.owner = claim_within.owner)\n        ORDER BY m.id\n"}},
+			test: suite{"./internal/postgres", "TestClaimMediaMeetsAChange|TestClaimMediaMeetsASweep"},
+		},
+		{
+			name: "sql-releases-by-anybody", rule: "R1", breaks: "release_media ends a claim that another one holds",
+			edits: []edit{{inSQL, "WHEN l.claim <> release_media.claim THEN 'claim_conflict'", "WHEN false THEN 'claim_conflict'"}},
+			test:  suite{"./internal/postgres", "TestClaimMediaIsTheAPI"},
+		},
+	}
+}

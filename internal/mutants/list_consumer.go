@@ -1,0 +1,66 @@
+package main
+
+// What becomes of a message.
+
+func consumerMutants() []mutant {
+	const (
+		write = "internal/consumer/write.go"
+		poll  = "internal/consumer/poll.go"
+		batch = "internal/queue/batch.go"
+	)
+	return []mutant{
+		{
+			name: "deleted-before-commit", rule: "R4", breaks: "a message is deleted before its landings are committed",
+			edits: []edit{
+				{write, "\tfor failures := 1; ; failures++ {\n", "\tc.handled(slices.Clone(batch))\n\tfor failures := 1; ; failures++ {\n"},
+				{write, "\t\t\tc.handled(batch)\n\t\t\treturn\n", "\t\t\treturn\n"},
+			},
+			test: suite{"./internal/consumer", "TestDeletesOnlyAfterCommit"},
+		},
+		{
+			name: "deleted-though-not-recorded", rule: "R4", breaks: "a message whose landings could not be recorded is deleted",
+			edits: []edit{{write, "\t\tif err == nil {\n\t\t\tc.handled(batch)", "\t\tif err == nil || work.Err() == nil {\n\t\t\tc.handled(batch)"}},
+			test:  suite{"./internal/consumer", "TestDeletesOnlyAfterCommit"},
+		},
+		{
+			name: "deleted-though-not-understood", rule: "R4", breaks: "a message that nobody understood is deleted",
+			edits: []edit{{poll, "\t\tcase it.unclear == nil:\n", "\t\tdefault:\n"}},
+			test:  suite{"./internal/consumer", "TestNotUnderstoodGoesToTheDeadLetterQueue"},
+		},
+		{
+			name: "deleted-though-half-understood", rule: "R4", breaks: "a message of which some records were understood is deleted with the others",
+			edits: []edit{{write, "func(it *item) bool { return it.unclear != nil }", "func(*item) bool { return false }"}},
+			test:  suite{"./internal/consumer", "TestPartlyUnderstood"},
+		},
+		{
+			name: "refused-is-deleted", rule: "R4", breaks: "a message that the database refuses is deleted",
+			edits: []edit{{write, "\t\tit := batch[0]\n\t\tc.beats.remove(batch)\n", "\t\tit := batch[0]\n\t\tc.acks <- batch\n"}},
+			test:  suite{"./internal/consumer", "TestRefusedMessageDoesNotBlockOthers"},
+		},
+		{
+			name: "other-buckets-land", rule: "R4", breaks: "a message about another bucket lands media of ours",
+			edits: []edit{{"internal/consumer/triage.go", "if r.Bucket != bucket {", "if false {"}},
+			test:  suite{"./internal/consumer", "TestNotUnderstoodGoesToTheDeadLetterQueue"},
+		},
+		{
+			name: "failed-entries-ignored", rule: "R4", breaks: "a DeleteMessageBatch that is answered 200 counts for every message in it",
+			edits: []edit{{batch, `return failed("deleting from SQS", receipts, done, out.Failed)`, "return nil"}},
+			test:  suite{"./internal/queue", "TestDeleteTriesFailedEntriesAgain|TestDeleteMissesWhatIsNotAnswered"},
+		},
+		{
+			name: "no-heartbeat", rule: "R10", breaks: "a message that takes long is given to others while it is worked on",
+			edits: []edit{{"internal/consumer/consumer.go", "beats.Go(func() { c.beats.run(beat) })", "_ = beat"}},
+			test:  suite{"./internal/consumer", "TestHeartbeatsOutliveTheVisibilityTimeout"},
+		},
+		{
+			name: "stop-strands-messages", rule: "R10", breaks: "what a consumer that stops has not begun stays hidden",
+			edits: []edit{{poll, "failures := c.queue.SetVisibility(ctx, receipts, 0)", "var failures []Failure\n\t_ = ctx"}},
+			test:  suite{"./internal/consumer", "TestStopFinishesAndGivesBack"},
+		},
+		{
+			name: "outage-is-poison", rule: "R4", breaks: "an outage of the database sends good messages to the dead-letter queue",
+			edits: []edit{{write, "if work.Err() == nil && !c.passing(err) {", "if work.Err() == nil {"}},
+			test:  suite{"./internal/consumer", "TestOutageCostsNoReceives"},
+		},
+	}
+}

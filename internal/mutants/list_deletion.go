@@ -1,0 +1,110 @@
+package main
+
+// How objects are deleted, and what is written down of it.
+
+const (
+	deletions  = "internal/sweep/deletions.go"
+	deleteFile = "internal/objectstore/delete.go"
+)
+
+func deletionMutants() []mutant {
+	return []mutant{
+		{
+			name: "key-errors-forgotten", rule: "R6", breaks: "a DeleteObjects call that is answered 200 counts for every key in it",
+			edits: []edit{{deleteFile, "errs[t.media] = errors.Join(errs[t.media], keyError(t, e))", "_ = e"}},
+			test:  suite{"./internal/objectstore", "TestDeleteReadsTheErrorOfEachKey"},
+		},
+		{
+			name: "silence-is-success", rule: "R6", breaks: "a key that the answer does not mention counts as deleted",
+			edits: []edit{{deleteFile, "\t\tcase !ok:\n", "\t\tcase false:\n"}},
+			test:  suite{"./internal/objectstore", "TestDeleteTakesSilenceForNo"},
+		},
+		{
+			name: "deleted-without-confirmation", rule: "R6", breaks: "a media is DELETED although S3 refused to delete its object",
+			edits: []edit{{deletions, "case errs[i] == nil:", "case errs[i] == nil || len(ms) > 1:"}},
+			test:  suite{"./internal/sweep", "TestBackOff"},
+		},
+		{
+			name: "deleted-before-deleting", rule: "R6", breaks: "a media is DELETED first, and its object deleted then",
+			edits: []edit{{deletions,
+				"errs, err := s.delete(ctx, leased, ms)\n",
+				"if _, err := finish(ctx, ms); err != nil {\n\t\treturn false, err\n\t}\n\terrs, err := s.delete(ctx, leased, ms)\n"}},
+			test: suite{"./internal/sweep", "TestS3IsDown"},
+		},
+		{
+			name: "finish-without-fence", rule: "R2", breaks: "a media whose object came back during its deletion is DELETED",
+			edits: []edit{{sweepSQL,
+				"const finishSQL = `\nWITH leased AS MATERIALIZED (` + stillLeased + `)",
+				"const finishSQL = `\nWITH leased AS (SELECT unnest(?ids::uuid[]) AS id)"}},
+			test: suite{"./internal/sweep", "TestLandingAfterTheDeletion"},
+		},
+		{
+			name: "failed-deletion-forgotten", rule: "R6", breaks: "why a deletion failed is not written down, and nobody sees it",
+			edits: []edit{{sweepSQL, "SET due_at = f.due_at, last_error = f.error, revision", "SET due_at = f.due_at, revision"}},
+			test:  suite{"./internal/sweep", "TestBackOff"},
+		},
+		{
+			name: "no-back-off", rule: "R6", breaks: "what cannot be deleted is tried again at once, for ever",
+			edits: []edit{{deletions, "m.DueAt = s.now().Add(s.config.Backoff.Delay(m.Attempts))", "m.DueAt = s.now()"}},
+			test:  suite{"./internal/sweep", "TestBackOff"},
+		},
+		{
+			name: "attempts-not-counted", rule: "R6", breaks: "the back-off never grows",
+			edits: []edit{{sweepSQL, "attempts = m.attempts + ?attempt", "attempts = m.attempts"}},
+			test:  suite{"./internal/sweep", "TestBackOff"},
+		},
+		{
+			name: "no-tombstone", rule: "R2", breaks: "a deleted media is forgotten at once, and a late PUT leaves a stray",
+			edits: []edit{{sweepSQL, "due_at = greatest(?now, m.url_expires_at) + make_interval(secs => ?tombstone)", "due_at = ?now"}},
+			test:  suite{"./internal/sweep", "TestTombstones"},
+		},
+		{
+			name: "tombstone-ends-with-url", rule: "R7", breaks: "a tombstone is not kept for an upload whose URL outlives the deletion",
+			edits: []edit{{sweepSQL, "due_at = greatest(?now, m.url_expires_at) +", "due_at = ?now +"}},
+			test:  suite{"./internal/sweep", "TestTombstones"},
+		},
+		{
+			name: "purge-without-deletion", rule: "R2", breaks: "a tombstone is forgotten with the object that came late and unnoticed",
+			edits: []edit{{deletions,
+				"return s.deleteBatch(ctx, r, s.store.LeaseDeleted, func(ctx context.Context, gone []*media.Media) (int, error) {\n" +
+					"\t\tn, err := s.store.Purge(ctx, gone)\n\t\tr.Purged += n\n\t\treturn n, err\n\t})",
+				"ms, err := s.store.LeaseDeleted(ctx, s.config.BatchSize, s.config.Lease)\n\tif err != nil {\n\t\treturn false, err\n\t}\n" +
+					"\tn, err := s.store.Purge(ctx, ms)\n\tr.Purged += n\n\treturn n == s.config.BatchSize, err"}},
+			test: suite{"./internal/sweep", "TestLatePutUnnoticed"},
+		},
+		{
+			name: "purge-without-fence", rule: "R2", breaks: "a tombstone that had a late landing meanwhile is forgotten with its object",
+			edits: []edit{{sweepSQL,
+				"const purgeSQL = `\nWITH leased AS MATERIALIZED (` + stillLeased + `)\n" +
+					"DELETE FROM coatcheck.media AS m USING leased WHERE m.id = leased.id AND m.state = 'deleted'`",
+				"const purgeSQL = `\nWITH leased AS (SELECT unnest(?ids::uuid[]) AS id)\n" +
+					"DELETE FROM coatcheck.media AS m USING leased WHERE m.id = leased.id`"}},
+			test: suite{"./internal/postgres", "TestPurgeIsFenced"},
+		},
+		{
+			name: "versions-left", rule: "R2", breaks: "on a versioned bucket a deletion only adds a delete marker",
+			edits: []edit{
+				{deleteFile, "\tif versioned {\n", "\tif versioned && false {\n"},
+				{deleteFile, "\tif len(marked) > 0 {\n", "\tif false {\n"},
+			},
+			test: suite{"./internal/objectstore", "TestDeleteLeavesNoVersion"},
+		},
+		{
+			name: "markers-left", rule: "R2", breaks: "on a versioned bucket a deletion leaves delete markers behind",
+			edits: []edit{{"internal/objectstore/versions.go", "range page.DeleteMarkers {", "range page.DeleteMarkers[:0] {"}},
+			test:  suite{"./internal/objectstore", "TestDeleteLeavesNoVersion"},
+		},
+		{
+			name: "neighbours-deleted", rule: "R1", breaks: "with a media's versions those of every key that begins like its own go",
+			edits: []edit{{"internal/objectstore/versions.go",
+				"for _, v := range page.Versions {\n\t\t\tif aws.ToString(v.Key) == key {\n\t\t\t\tnames = append(names, name{key, aws.ToString(v.VersionId)})",
+				"for _, v := range page.Versions {\n\t\t\tif true {\n\t\t\t\tnames = append(names, name{aws.ToString(v.Key), aws.ToString(v.VersionId)})"}},
+			test: suite{"./internal/objectstore", "TestDeleteLeavesNoVersion"},
+		},
+		{
+			name: "any-bucket", rule: "R8", breaks: "a process that is set to the wrong bucket goes on, and deletes there",
+			edits: []edit{{"internal/postgres/store.go", "if was.Bucket != bucket || was.KeyPrefix != prefix {", "if false {"}},
+			test:  suite{"./internal/postgres", "TestBindBucket"},
+		},
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+// Who sees and touches what.
+
+func scopeMutants() []mutant {
+	const (
+		store = "internal/postgres/store.go"
+		keyed = "internal/postgres/keyed.go"
+	)
+	return []mutant{
+		{
+			name: "scope-without-tenant", rule: "R9", breaks: "every tenant's media are found by their ids",
+			edits: []edit{{store, `q = q.Where("m.tenant || '' = ?", scope.Tenant)`, `q = q.Where("TRUE")`}},
+			test:  suite{"./internal/postgres", "TestNobodySeesWhatIsNotTheirs"},
+		},
+		{
+			name: "scope-without-owner", rule: "R9", breaks: "another owner's media are found by their ids",
+			edits: []edit{{store, `q = q.Where("m.owner || '' = ?", scope.Owner)`, `q = q.Where("TRUE")`}},
+			test:  suite{"./internal/rpc", "TestNobodyTouchesWhatIsNotTheirs"},
+		},
+		{
+			name: "list-without-owner", rule: "R9", breaks: "a list has other owners' media",
+			edits: []edit{{store, `q = q.Where("m.owner = ?", scope.Owner)`, `q = q.Where("TRUE")`}},
+			test:  suite{"./internal/postgres", "TestNobodySeesWhatIsNotTheirs"},
+		},
+		{
+			name: "list-of-another-owner", rule: "R9", breaks: "whoever acts for one owner may list another's media",
+			edits: []edit{{"internal/rpc/media.go", `if scope.Owner != "" && scope.Owner != owner {`, "if false {"}},
+			test:  suite{"./internal/rpc", "TestNobodyTouchesWhatIsNotTheirs"},
+		},
+		{
+			name: "idempotency-across-owners", rule: "R9", breaks: "an idempotency key gives one owner another's upload",
+			edits: []edit{
+				{"migrations/00001_media.sql", "ON coatcheck.media (tenant, owner, idempotency_key)", "ON coatcheck.media (tenant, idempotency_key)"},
+				{keyed, "CONFLICT (tenant, owner, idempotency_key)", "CONFLICT (tenant, idempotency_key)"},
+				{keyed, "(m.tenant, m.owner, m.idempotency_key) IN", "(m.tenant, '', m.idempotency_key) IN"},
+				{keyed, "upload{r.Tenant, r.Owner, r.IdempotencyKey}", `upload{r.Tenant, "", r.IdempotencyKey}`},
+			},
+			test: suite{"./internal/postgres", "TestIdempotencyKeyIsTheOwners"},
+		},
+		{
+			name: "sql-claims-for-any-tenant", rule: "R9", breaks: "claim_media confirms the media of tenants that the role was not granted",
+			edits: []edit{
+				{inSQL, "WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)\n            AND", "WHERE m.id = ANY (claim_within.ids)\n            AND"},
+				{inSQL, "WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)\n        AND", "WHERE m.id = ANY (claim_within.ids)\n        AND"},
+			},
+			test: suite{"./internal/postgres", "TestProductSeesItsTenantsOnly"},
+		},
+		{
+			name: "any-token", rule: "R9", breaks: "whoever sends some token is let in",
+			edits: []edit{{"internal/auth/tokens.go",
+				"identity, ok := t[sha256.Sum256([]byte(token))]\n\tif !ok {", "identity := t[sha256.Sum256([]byte(token))]\n\tif token == \"\" {"}},
+			test: suite{"./internal/rpc", "TestWhoIsCalling"},
+		},
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+// What the sweep takes, and what it makes of it.
+
+const (
+	sweepSQL     = "internal/postgres/sweep.go"
+	sweepUploads = "internal/sweep/uploads.go"
+)
+
+func sweepMutants() []mutant {
+	return []mutant{
+		{
+			name: "sweep-takes-confirmed", rule: "R1", breaks: "CONFIRMED media expire as if nobody had claimed them",
+			edits: []edit{{sweepSQL,
+				"WHERE state = 'uploaded' AND due_at <= ?now",
+				"WHERE state IN ('uploaded', 'confirmed') AND coalesce(due_at, ?now) <= ?now"}},
+			test: suite{"./internal/postgres", "TestExpireClaims"},
+		},
+		{
+			name: "sweep-without-state-guard", rule: "R1", breaks: "whatever was given to be expired expires, whatever its state is",
+			edits: []edit{{sweepSQL, "FROM leased WHERE m.id = leased.id AND m.state = 'pending'`", "FROM leased WHERE m.id = leased.id`"}},
+			test:  suite{"./internal/postgres", "TestTransitions"},
+		},
+		{
+			name: "sweep-without-due-guard", rule: "R1", breaks: "UPLOADED media expire before their claim window is over",
+			edits: []edit{{sweepSQL, "WHERE state = 'uploaded' AND due_at <= ?now", "WHERE state = 'uploaded'"}},
+			test:  suite{"./internal/sweep", "TestThreeClasses"},
+		},
+		{
+			name: "lease-without-due-guard", rule: "R2", breaks: "uploads are given up before their upload window is over, and tombstones forgotten",
+			edits: []edit{{sweepSQL, "WHERE state = ?state AND due_at <= ?now", "WHERE state = ?state"}},
+			test:  suite{"./internal/sweep", "TestThreeClasses"},
+		},
+		{
+			name: "sweep-without-fence", rule: "R1", breaks: "what was decided about one revision of a row is done to the next",
+			edits: []edit{{sweepSQL, "ON m.id = l.id AND m.revision = l.revision", "ON m.id = l.id"}},
+			test:  suite{"./internal/postgres", "TestWhatWasLeasedMayChange"},
+		},
+		{
+			name: "expiry-waits-for-confirmation", rule: "R1", breaks: "the sweep waits for a row that is being confirmed, and expires it then",
+			edits: []edit{{sweepSQL,
+				"WHERE state = 'uploaded' AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit\n\tFOR UPDATE SKIP LOCKED",
+				"WHERE state = 'uploaded' AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit"}},
+			test: suite{"./internal/postgres", "TestExpiryMeetsAConfirmation"},
+		},
+		{
+			name: "no-head-before-giving-up", rule: "R2", breaks: "an upload whose notification was lost is called never uploaded",
+			edits: []edit{{sweepUploads, "l.object, l.found, l.err = s.objects.Head(ctx, ms[i].Key)", "l.found = false"}},
+			test:  suite{"./internal/sweep", "TestLostNotification"},
+		},
+		{
+			name: "unknown-is-absent", rule: "R2", breaks: "what S3 could not be asked for is called never uploaded",
+			edits: []edit{{sweepUploads, "failure = first(failure, l.err)\n", "absent = append(absent, ms[i])\n"}},
+			test:  suite{"./internal/sweep", "TestUnknownIsNotAbsent"},
+		},
+		{
+			name: "forbidden-is-absent", rule: "R2", breaks: "a HEAD that is answered 403 counts as one that found nothing",
+			edits: []edit{{"internal/objectstore/head.go",
+				"if status(err) == http.StatusNotFound {", "if status(err) == http.StatusNotFound || status(err) == http.StatusForbidden {"}},
+			test: suite{"./internal/objectstore", "TestHeadFailsClosed"},
+		},
+		{
+			name: "no-bucket-is-absent", rule: "R2", breaks: "in a bucket that does not exist every upload was never uploaded",
+			edits: []edit{{"internal/objectstore/head.go", "if err := s.mustExist(ctx); err != nil {", "if false {"}},
+			test:  suite{"./internal/objectstore", "TestHeadInABucketThatIsNotThere"},
+		},
+		{
+			name: "lease-not-moved", rule: "R10", breaks: "what one sweeper has taken is due for the next at once",
+			edits: []edit{{sweepSQL, "SET due_at = ?until, attempts", "SET due_at = m.due_at, attempts"}},
+			test:  suite{"./internal/postgres", "TestLeasePending"},
+		},
+		{
+			name: "lease-without-lock", rule: "R10", breaks: "two sweepers lease the same rows",
+			edits: []edit{{sweepSQL,
+				"WHERE state = ?state AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit\n\tFOR UPDATE SKIP LOCKED",
+				"WHERE state = ?state AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit"}},
+			test: suite{"./internal/postgres", "TestLeasesAreDisjoint"},
+		},
+		{
+			name: "lease-for-ever", rule: "R10", breaks: "what a killed sweeper had taken is not due again when its lease ends",
+			edits: []edit{{sweepSQL, "Until: now.Add(lease),", "Until: now.Add(1000 * lease),"}},
+			test:  suite{"./internal/sweep", "TestCrashAfterDeleting"},
+		},
+	}
+}
