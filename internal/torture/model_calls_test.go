@@ -111,7 +111,9 @@ func (h *history) created(m, known *modelMedia, row *media.Media, request media.
 	}
 }
 
-func (h *history) opConfirm(t *rapid.T) modelOp {
+func (h *history) opConfirm(t *rapid.T) modelOp { return h.opConfirmThen(t, nil) }
+
+func (h *history) opConfirmThen(t *rapid.T, then *meanwhile) modelOp {
 	h.one(t)
 	claim := modelClaim(t)
 	indices := rapid.SliceOfNDistinct(rapid.IntRange(0, len(h.media)-1), 1, min(3, len(h.media)), rapid.ID[int]).Draw(t, "batch")
@@ -121,10 +123,10 @@ func (h *history) opConfirm(t *rapid.T) modelOp {
 		ms[i] = h.media[index]
 		what += fmt.Sprintf(" %d", ms[i].n)
 	}
-	return modelOp{what: what + " with " + claim, run: func() { h.confirm(ms, claim) }}
+	return modelOp{what: what + " with " + claim, run: func() { h.confirm(ms, claim, then) }}
 }
 
-func (h *history) confirm(ms []*modelMedia, claim string) {
+func (h *history) confirm(ms []*modelMedia, claim string, then *meanwhile) {
 	claims := make([]media.Claim, len(ms))
 	want := make([]media.Code, len(ms))
 	refuse := false
@@ -136,7 +138,7 @@ func (h *history) confirm(ms []*modelMedia, claim string) {
 		refuse = refuse || want[i] != ""
 	}
 	h.mu.Unlock()
-	rows, err := h.claimer.Confirm(h.ctx, modelScope, claims)
+	rows, err := h.claimerThen(then).Confirm(h.ctx, modelScope, claims)
 	refused, isBatch := errors.AsType[*media.BatchError](err)
 	switch {
 	case err != nil && !isBatch:

@@ -28,7 +28,7 @@ func (h *history) close(t *rapid.T) {
 	h.check(t)
 	h.do(t, modelOp{what: "tombstones are forgotten", run: func() { h.Advance(h.config.Windows.Tombstone + time.Hour) }})
 	for range 3 {
-		h.do(t, modelOp{what: "sweep", run: func() { h.sweep(1000) }})
+		h.do(t, modelOp{what: "sweep", run: func() { h.sweep(1000, nil) }})
 	}
 	for _, m := range h.media {
 		if m.state == media.StateDeleted {
@@ -50,8 +50,8 @@ func (h *history) close(t *rapid.T) {
 // settle consumes and sweeps until nothing is on its way any more.
 func (h *history) settle(t *rapid.T) {
 	for range 20 {
-		h.do(t, modelOp{what: "consume all", run: func() { h.consumeOrFind(1<<30, 100) }})
-		h.do(t, modelOp{what: "sweep", run: func() { h.sweep(1000) }})
+		h.do(t, modelOp{what: "consume all", run: func() { h.consumeOrFind(1<<30, 100, nil) }})
+		h.do(t, modelOp{what: "sweep", run: func() { h.sweep(1000, nil) }})
 		if !slices.ContainsFunc(h.media, func(m *modelMedia) bool {
 			return m.state == media.StatePending || m.state == media.StateUploaded || m.state == media.StateDeleting
 		}) {
@@ -77,8 +77,8 @@ func (h *history) again(t *rapid.T) {
 				h.found("sending a message again: %v", err)
 			}
 		}
-		h.consumeOrFind(1<<30, 3)
-		h.sweep(1000)
+		h.consumeOrFind(1<<30, 3, nil)
+		h.sweep(1000, nil)
 	}})
 	after, err := h.rows()
 	if err != nil {

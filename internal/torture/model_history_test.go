@@ -96,7 +96,7 @@ func (h *history) count(kind string, n int) {
 // do makes one step of one or more things at once, and judges what came of it.
 func (h *history) do(t *rapid.T, things ...modelOp) {
 	h.step++
-	h.together, h.began = len(things) > 1, h.Now()
+	h.together, h.began = len(things) > 1 || len(things) == 1 && things[0].together, h.Now()
 	var wg sync.WaitGroup
 	for _, o := range things {
 		t.Logf("step %d: %s", h.step, o.what)
@@ -149,7 +149,7 @@ func (h *history) look() {
 
 // modelOp is something to be done, whose choices have been made.
 type modelOp struct {
-	name string // among those that are done at once
-	what string
-	run  func()
+	what     string
+	run      func()
+	together bool // it is several things at once by itself
 }

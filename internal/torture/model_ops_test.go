@@ -55,29 +55,15 @@ func (h *history) actions() map[string]func(*rapid.T) {
 	actions["upload and confirm"] = func(t *rapid.T) {
 		m, claim := h.one(t), modelClaim(t)
 		h.do(t, modelOp{what: fmt.Sprintf("upload media %d", m.n), run: func() { h.upload(m, 0) }})
-		h.do(t, modelOp{what: fmt.Sprintf("confirm media %d with %s", m.n, claim), run: func() { h.confirm([]*modelMedia{m}, claim) }})
+		h.do(t, modelOp{what: fmt.Sprintf("confirm media %d with %s", m.n, claim), run: func() { h.confirm([]*modelMedia{m}, claim, nil) }})
 	}
+	actions["meanwhile"] = func(t *rapid.T) { h.do(t, h.opMeanwhile(t)) }
 	actions["at once"] = func(t *rapid.T) {
 		h.one(t)
-		var things []modelOp
-		for _, name := range rapid.SliceOfN(rapid.SampledFrom(opsAtOnce), 2, 4).Draw(t, "things") {
-			if name == "end upload" && (len(h.slow) == 0 || slices.Contains(opNames(things), name)) {
-				continue // there is none, or none that is known to be left
-			}
-			o := ops[name](t)
-			o.name = name
-			things = append(things, o)
-		}
+		things, _ := h.some(t, 2, 4)
 		h.do(t, things...)
 	}
 	return actions
-}
-
-func opNames(things []modelOp) (names []string) {
-	for _, o := range things {
-		names = append(names, o.name)
-	}
-	return names
 }
 
 // one chooses a media, or skips the step while there is none.
@@ -141,25 +127,27 @@ func (h *history) opFinish(t *rapid.T) modelOp {
 func (h *history) opConsume(t *rapid.T) modelOp {
 	most := rapid.SampledFrom([]int{1000, 1, 3}).Draw(t, "messages")
 	batch := rapid.SampledFrom([]int{100, 1, 2}).Draw(t, "batch")
-	return modelOp{what: fmt.Sprintf("consume %d messages, %d at a time", most, batch), run: func() { h.consumeOrFind(most, batch) }}
+	return modelOp{what: fmt.Sprintf("consume %d messages, %d at a time", most, batch), run: func() { h.consumeOrFind(most, batch, nil) }}
 }
 
-func (h *history) consumeOrFind(most, batch int) {
-	if err := h.consume(h.ctx, h.record, most, batch); err != nil {
+func (h *history) consumeOrFind(most, batch int, then *meanwhile) {
+	if err := h.consume(h.ctx, h.record, most, batch, then); err != nil {
 		h.found("%v", err)
 	}
 }
 
 func (h *history) opSweep(t *rapid.T) modelOp {
 	batch := rapid.SampledFrom([]int{1000, 1, 2}).Draw(t, "batch")
-	return modelOp{what: fmt.Sprintf("sweep, %d at a time", batch), run: func() { h.sweep(batch) }}
+	return modelOp{what: fmt.Sprintf("sweep, %d at a time", batch), run: func() { h.sweep(batch, nil) }}
 }
 
-func (h *history) sweep(batch int) sweep.Result {
-	s, err := h.newSweeper(func(c *sweep.Config) { c.BatchSize, c.HeadConcurrency = batch, 4 })
+func (h *history) sweep(batch int, then *meanwhile) {
+	s, err := h.newSweeper(h.store, meanwhileObjects{h.objects, then}, func(c *sweep.Config) {
+		c.BatchSize, c.HeadConcurrency = batch, 1 // one after another, so that it goes the same way the next time
+	})
 	if err != nil {
 		h.found("%v", err)
-		return sweep.Result{}
+		return
 	}
 	r, err := s.RunOnce(h.ctx)
 	if err != nil && !h.headFaults && !h.keyFaults {
@@ -169,7 +157,6 @@ func (h *history) sweep(batch int) sweep.Result {
 		h.found("sweeping: %+v", r)
 	}
 	h.count("sweeps", 1)
-	return r
 }
 
 func (h *history) opWait(t *rapid.T) modelOp {

@@ -123,14 +123,17 @@ func (q *modelQueue) Delete(ctx context.Context, receipts []string) []consumer.F
 	return failures
 }
 
-// modelLander fails the consumer's round when the database refuses what it should not.
+// modelLander is the store, and fails the consumer's round when the database refuses what it should not.
 type modelLander struct {
 	consumer.Lander
 	queue *modelQueue
+	then  *meanwhile
 }
 
 func (l modelLander) Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error) {
+	l.then.reached(beforeLanding)
 	landed, err := l.Lander.Land(ctx, source, landings)
+	l.then.reached(afterLanding)
 	if err != nil {
 		l.queue.mu.Lock()
 		l.queue.err = err
@@ -140,13 +143,13 @@ func (l modelLander) Land(ctx context.Context, source media.Source, landings []m
 }
 
 // consume runs a consumer until it has handled so many messages, or all that there are.
-func (s *site) consume(ctx context.Context, record *modelRecord, most, batch int) error {
+func (s *site) consume(ctx context.Context, record *modelRecord, most, batch int, then *meanwhile) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	run, stop := context.WithCancel(ctx)
 	defer stop()
 	q := &modelQueue{Queue: s.queue, record: record, stop: stop, left: most}
-	c, err := s.newConsumer(q, modelLander{s.store, q}, func(c *consumer.Config) {
+	c, err := s.newConsumer(q, modelLander{s.store, q, then}, func(c *consumer.Config) {
 		c.Pollers, c.Writers, c.Deleters, c.BatchSize = 1, 1, 1, batch
 	})
 	if err != nil {

@@ -111,13 +111,14 @@ func (w *world) newQueue(ctx context.Context, name string, attributes map[string
 	return *created.QueueUrl, got.Attributes[string(sqstypes.QueueAttributeNameQueueArn)], nil
 }
 
-// newSweeper returns a sweeper of the site, with the product's settings but for what is changed.
-func (s *site) newSweeper(change ...func(*sweep.Config)) (*sweep.Sweeper, error) {
+// newSweeper returns a sweeper of a store and a bucket, which are the site's or put before them, with the product's
+// settings but for what is changed.
+func (s *site) newSweeper(store sweep.Store, objects sweep.Objects, change ...func(*sweep.Config)) (*sweep.Sweeper, error) {
 	config := sweep.DefaultConfig()
 	for _, f := range change {
 		f(&config)
 	}
-	return sweep.New(s.store, s.objects, config, s.Now, s.config.Logger, s.sweeps)
+	return sweep.New(store, objects, config, s.Now, s.config.Logger, s.sweeps)
 }
 
 // newConsumer returns a consumer of the site's queue, or of what is put before it, that records in the lander, with the product's settings but for
