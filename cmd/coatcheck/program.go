@@ -180,7 +180,7 @@ func (p *program) Run(ctx context.Context) error {
 	defer p.db.Close()
 	logger := p.config.Logger
 	server := &http.Server{
-		Handler:           p.handler,
+		Handler:           withBodyTime(bodyTime, p.handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
