@@ -100,7 +100,7 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	c.print(s, config, program.listener.Addr().String(), endpoint, pg.URL(devDatabase))
+	c.print(s, config, program.listener.Addr().String(), endpoint)
 	return program.Run(ctx)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"os"
 	"strings"
 	"text/template"
@@ -11,7 +12,7 @@ coatcheck is ready at {{.API}}
 
   You are owner "{{.Owner}}" of tenant "{{.Tenant}}"; no token is needed here.
   S3 and SQS   {{.AWS}}  (key "{{.Key}}", secret "{{.Secret}}", bucket {{.Bucket}})
-  Postgres     psql '{{.Postgres}}'
+  Postgres     {{.Postgres}}
   Data         {{.Data}}  (delete the folder to begin anew)
   Windows      upload {{.Windows.UploadWindow}}, claim {{.Windows.ClaimWindow}}; a sweep every {{.Sweep}}; URLs work for {{.TTL}}
 
@@ -28,17 +29,26 @@ Ctrl-C stops everything.
 
 `))
 
-func (c *devCommand) print(s streams, config programConfig, address, aws, database string) {
+func (c *devCommand) print(s streams, config programConfig, address, aws string) {
 	command := os.Args[0]
 	if strings.Contains(command, "/go-build") { // `go run` deletes its binary when it ends
 		command = "go run ./cmd/coatcheck"
 	}
 	err := devScreen.Execute(s.out, map[string]any{
 		"API": "http://" + address, "Owner": devOwner, "Tenant": devTenant, "AWS": aws, "Key": devKey, "Secret": devSecret,
-		"Bucket": devBucket, "Postgres": database, "Data": c.Data, "Windows": config.Windows,
+		"Bucket": devBucket, "Postgres": psql(config.Database.DatabaseURL), "Data": c.Data, "Windows": config.Windows,
 		"Sweep": config.Sweep.SweepInterval, "TTL": config.API.URLTTL, "Command": command,
 	})
 	if err != nil {
 		config.Logger.Warn("printing the screen", "error", err)
 	}
+}
+
+// psql is the command that opens a database, without the password of one that was given: screens are shared.
+func psql(database string) string {
+	u, err := url.Parse(database)
+	if err != nil || u.Scheme == "" || u.Query().Has("password") {
+		return "the one that was given" // words such as host=… may hold a password too
+	}
+	return "psql '" + u.Redacted() + "'"
 }
