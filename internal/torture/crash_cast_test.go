@@ -50,7 +50,7 @@ func (w *crashWorld) put(id uuid.UUID, body string) *s3.PutObjectOutput {
 func (w *crashWorld) putUnnoticed(id uuid.UUID, body string) *s3.PutObjectOutput {
 	w.t.Helper()
 	w.emulator.Faults().DropNotifications(1)
-	w.lost[id] = true
+	w.lost[id] = w.rows()[id].State
 	return w.put(id, body)
 }
 
@@ -102,6 +102,5 @@ func (w *crashWorld) tombstone() uuid.UUID {
 	if r, err := w.sweeper.RunOnce(w.t.Context()); err != nil || r.Deleted != 1 {
 		w.t.Fatalf("making a tombstone: %v, %v", r, err)
 	}
-	delete(w.lost, id)
 	return id
 }

@@ -108,7 +108,7 @@ func (w *crashWorld) checkInstant() {
 	w.unhide()
 	for id, o := range objects {
 		row, known := rows[id]
-		awaited := told[id] || w.lost[id]
+		awaited := told[id] || known && w.lost[id] == row.State
 		switch {
 		case !known && !awaited:
 			violated(w.t, "R6: an object of media %s is there, and no row names it", id)

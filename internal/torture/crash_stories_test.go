@@ -62,7 +62,6 @@ func crashSweep(w *crashWorld) {
 func crashLate(w *crashWorld) {
 	w.confirmed(false)
 	id := w.cancelled()
-	delete(w.lost, id)
 	came := false
 	w.watch.onAfter = func(e proxyEffect, n int) {
 		if e.Name == "DeleteObjects" && !came {

@@ -59,8 +59,8 @@ type crashWorld struct {
 	postgres *proxyPostgres
 
 	versioned bool
-	lost      map[uuid.UUID]bool   // whose notification was lost
-	claimed   map[uuid.UUID]string // what was told to be confirmed, and its content
+	lost      map[uuid.UUID]media.State // whose notification was lost, and the state that they are in until that is noticed
+	claimed   map[uuid.UUID]string      // what was told to be confirmed, and its content
 	children  []*crashChild
 }
 
@@ -68,7 +68,7 @@ type crashWorld struct {
 func newCrashWorld(t testing.TB, databaseURL string, watch *crashWatch, versioned bool) *crashWorld {
 	t.Helper()
 	w := &crashWorld{
-		t: t, watch: watch, versioned: versioned, lost: map[uuid.UUID]bool{}, claimed: map[uuid.UUID]string{},
+		t: t, watch: watch, versioned: versioned, lost: map[uuid.UUID]media.State{}, claimed: map[uuid.UUID]string{},
 	}
 	var err error
 	if w.db, err = postgres.Open(crashOwn(databaseURL), 4); err != nil {
