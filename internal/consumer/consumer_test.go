@@ -53,7 +53,11 @@ func TestDeletesOnlyAfterCommit(t *testing.T) {
 	r.send(event(id))
 	r.start()
 	for _, err := range []error{errors.New("connection lost"), errors.New("connection lost"), nil} {
-		<-entered
+		select {
+		case <-entered:
+		case <-time.After(20 * time.Second):
+			t.Fatal("it is not tried again")
+		}
 		if d := r.depths(); d.Queue.InFlight != 1 {
 			t.Errorf("the message was given up before its commit: %+v", d)
 		}

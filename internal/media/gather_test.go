@@ -87,13 +87,13 @@ func TestGather(t *testing.T) {
 	t.Parallel()
 	id := uuid.UUID{1}
 	got := media.Gather([]media.Landing{
-		{MediaID: id, SizeBytes: 100, ETag: "e2", VersionID: "v2", Sequencer: sequencer(t, "2")},
-		{MediaID: id, SizeBytes: 7, ETag: "e3", VersionID: "v3", Sequencer: sequencer(t, "3")},
+		{MediaID: id, SizeBytes: 7, ETag: "e2", VersionID: "v2", Sequencer: sequencer(t, "2")},
+		{MediaID: id, SizeBytes: 100, ETag: "e3", VersionID: "v3", Sequencer: sequencer(t, "3")},
 		{MediaID: id, SizeBytes: 900, ETag: "e1", VersionID: "v1", Sequencer: sequencer(t, "1"), Mismatch: "content type"},
 	})
 	want := []media.Gathered{{
 		Landing: media.Landing{
-			MediaID: id, SizeBytes: 7, ETag: "e3", VersionID: "v3", Sequencer: sequencer(t, "3"), Mismatch: "content type",
+			MediaID: id, SizeBytes: 100, ETag: "e3", VersionID: "v3", Sequencer: sequencer(t, "3"), Mismatch: "content type",
 		},
 		MinSize: 7, MaxSize: 900,
 	}}

@@ -15,13 +15,13 @@ func claimMutants() []mutant {
 			edits: []edit{{decide,
 				"if t, ok := Next(m.State, EventConfirm); ok {",
 				"if t, ok := Next(m.State, EventConfirm); ok || m.State == StateDeleting {\n\t\tt.To, m.Reason = StateConfirmed, \"\""}},
-			test: suite{"./internal/postgres", "TestTransitions"},
+			test: suite{"./internal/media", "TestConfirm"},
 		},
 		{
 			name: "confirm-without-landing", rule: "R3", breaks: "what has not landed can be confirmed",
 			edits: []edit{{"internal/claim/claim.go", "\t\t\tif ok {\n\t\t\t\tlanding := m.Observe(object)",
 				"\t\t\t_ = ok\n\t\t\t{\n\t\t\t\tobject.SizeBytes, object.ContentType = m.SizeBytes, m.ContentType\n\t\t\t\tlanding := m.Observe(object)"}},
-			test: suite{"./internal/rpc", "TestConfirm"},
+			test: suite{"./internal/rpc", "TestConfirmBeforeTheNotification"},
 		},
 		{
 			name: "confirm-believes-s3-of-anything", rule: "R3", breaks: "a confirmation before the notification takes any object for the declared one",
@@ -55,7 +55,7 @@ func claimMutants() []mutant {
 		{
 			name: "confirm-without-lock", rule: "R1", breaks: "a confirmation and a sweep decide about the same row at a time",
 			edits: []edit{{claimSQL, `scope).OrderExpr("m.id").For("UPDATE")`, `scope).OrderExpr("m.id")`}},
-			test:  suite{"./internal/postgres", "TestExpiryMeetsAConfirmation"},
+			test:  suite{"./internal/postgres", "TestDecisionMeetsAChange"},
 		},
 		{
 			name: "confirmed-stays-due", rule: "R1", breaks: "a confirmation leaves the media due for the sweep",

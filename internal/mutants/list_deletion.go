@@ -16,12 +16,12 @@ func deletionMutants() []mutant {
 		},
 		{
 			name: "silence-is-success", rule: "R6", breaks: "a key that the answer does not mention counts as deleted",
-			edits: []edit{{deleteFile, "\t\tcase !ok:\n", "\t\tcase false:\n"}},
+			edits: []edit{{deleteFile, "\t\tcase !ok:\n", "\t\tcase !ok && t.version == \"none\":\n"}},
 			test:  suite{"./internal/objectstore", "TestDeleteTakesSilenceForNo"},
 		},
 		{
 			name: "deleted-without-confirmation", rule: "R6", breaks: "a media is DELETED although S3 refused to delete its object",
-			edits: []edit{{deletions, "case errs[i] == nil:", "case errs[i] == nil || len(ms) > 1:"}},
+			edits: []edit{{deletions, "case errs[i] == nil:", "case true:"}},
 			test:  suite{"./internal/sweep", "TestBackOff"},
 		},
 		{
@@ -30,6 +30,16 @@ func deletionMutants() []mutant {
 				"errs, err := s.delete(ctx, leased, ms)\n",
 				"if _, err := finish(ctx, ms); err != nil {\n\t\treturn false, err\n\t}\n\terrs, err := s.delete(ctx, leased, ms)\n"}},
 			test: suite{"./internal/sweep", "TestS3IsDown"},
+		},
+		{
+			name: "shutdown-forgets", rule: "R6", breaks: "what S3 has confirmed is not written down when the process is being stopped",
+			edits: []edit{{sweepPass, "return context.WithTimeout(context.WithoutCancel(ctx), recordLimit)", "return context.WithTimeout(ctx, recordLimit)"}},
+			test:  suite{"./internal/sweep", "TestShutdownWhileDeleting"},
+		},
+		{
+			name: "calls-outlast-lease", rule: "R10", breaks: "S3 is asked for longer than the lease, and two sweepers work on the same rows",
+			edits: []edit{{sweepPass, "leased.Add(s.config.Lease*3/4)", "leased.Add(s.config.Lease*2)"}},
+			test:  suite{"./internal/sweep", "TestCallsEndBeforeTheLease"},
 		},
 		{
 			name: "finish-without-fence", rule: "R2", breaks: "a media whose object came back during its deletion is DELETED",
@@ -60,7 +70,7 @@ func deletionMutants() []mutant {
 		},
 		{
 			name: "tombstone-ends-with-url", rule: "R7", breaks: "a tombstone is not kept for an upload whose URL outlives the deletion",
-			edits: []edit{{sweepSQL, "due_at = greatest(?now, m.url_expires_at) +", "due_at = ?now +"}},
+			edits: []edit{{sweepSQL, "due_at = greatest(?now, m.url_expires_at) +", "due_at = ?now::timestamptz +"}},
 			test:  suite{"./internal/sweep", "TestTombstones"},
 		},
 		{

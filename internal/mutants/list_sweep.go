@@ -4,6 +4,7 @@ package main
 
 const (
 	sweepSQL     = "internal/postgres/sweep.go"
+	sweepPass    = "internal/sweep/sweep.go"
 	sweepUploads = "internal/sweep/uploads.go"
 )
 
@@ -80,6 +81,11 @@ func sweepMutants() []mutant {
 			name: "lease-for-ever", rule: "R10", breaks: "what a killed sweeper had taken is not due again when its lease ends",
 			edits: []edit{{sweepSQL, "Until: now.Add(lease),", "Until: now.Add(1000 * lease),"}},
 			test:  suite{"./internal/sweep", "TestCrashAfterDeleting"},
+		},
+		{
+			name: "migrations-without-lock", rule: "R10", breaks: "processes that start together run the same migration at a time",
+			edits: []edit{{"internal/postgres/migrate.go", "goose.WithStore(store), goose.WithSessionLocker(locker))", "goose.WithStore(store))\n\t_ = locker"}},
+			test:  suite{"./internal/postgres", "TestMigrateAtOnce"},
 		},
 	}
 }

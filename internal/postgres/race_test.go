@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -179,5 +180,53 @@ func TestExpiryMeetsAConfirmation(t *testing.T) {
 	}
 	if got := f.get(t, m.ID); got.State != media.StateConfirmed {
 		t.Errorf("it is %s", got.State)
+	}
+}
+
+// TestDecisionMeetsAChange: a confirmation and a cancellation that waited for a row are judged by what the row became
+// (R1).
+func TestDecisionMeetsAChange(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	confirm := func(m *media.Media) error {
+		_, err := f.Confirm(t.Context(), alice, claims("post/1", m))
+		if batch, ok := errors.AsType[*media.BatchError](err); ok {
+			return batch.Items[0]
+		}
+		return err
+	}
+	cancel := func(m *media.Media) error {
+		_, err := f.Discard(t.Context(), alice, m.ID, media.EventCancel, "")
+		return err
+	}
+	for _, test := range []struct {
+		name   string
+		from   media.State
+		change string
+		ours   func(*media.Media) error
+		code   media.Code
+		state  media.State
+	}{
+		{"confirm, landed first", media.StatePending, becomesUploaded, confirm, "", media.StateConfirmed},
+		{"confirm, another claim first", media.StateUploaded, becomesConfirmed, confirm, media.CodeClaimConflict, media.StateConfirmed},
+		{"confirm, cancelled first", media.StateUploaded, becomesCancelled, confirm, media.CodeGone, media.StateDeleting},
+		{"confirm, deleted first", media.StateUploaded, becomesDeleted, confirm, media.CodeGone, media.StateDeleted},
+		{"cancel, confirmed first", media.StateUploaded, becomesConfirmed, cancel, media.CodeConfirmed, media.StateConfirmed},
+		{"cancel, deleted first", media.StatePending, becomesDeleted, cancel, "", media.StateDeleted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := f.bring(t, test.from)
+			err := f.meet(t, m, test.change, func() error { return test.ours(m) })
+			var code media.Code
+			if refused, ok := errors.AsType[*media.Error](err); ok {
+				code = refused.Code
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			after := f.get(t, m.ID)
+			if code != test.code || after.State != test.state {
+				t.Errorf("refused with %q, it is %s; want %q, %s", code, after.State, test.code, test.state)
+			}
+		})
 	}
 }
