@@ -46,6 +46,9 @@ func chooseBinaries(ctx context.Context, cfg Config, f *folder, as runAs) (binar
 			found = append(found, b.version+" in "+dir)
 		}
 	}
+	if err := ctx.Err(); err != nil { // it made each look unusable, and none may be
+		return binaries{}, err
+	}
 	b, err := download(ctx, cfg, made, as)
 	if errors.Is(err, errNotOffered) {
 		have := "none other is installed"
