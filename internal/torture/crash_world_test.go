@@ -33,8 +33,10 @@ const (
 	crashBucket = "uploads"
 	crashTenant = "acme"
 	crashOwner  = "alice"
-	// crashReceives is how often a message is given out before it is a dead letter.
+	// crashReceives is as often as the test and two processes may receive a message in a story.
 	crashReceives = 10
+	// crashLogged is how much of a process's log is shown when a test fails, in bytes.
+	crashLogged = 8 << 10
 )
 
 var crashScope = media.Scope{Tenant: crashTenant}
@@ -59,16 +61,25 @@ type crashWorld struct {
 	postgres *proxyPostgres
 
 	versioned bool
+	receives  int // how often a message is given out before it is a dead letter
 	lost      map[uuid.UUID]media.State // whose notification was lost, and the state that they are in until that is noticed
 	claimed   map[uuid.UUID]string      // what was told to be confirmed, and its content
 	children  []*crashChild
 }
 
-// newCrashWorld makes a world around a database.
+// newCrashWorld makes a world around a database, whose process is watched.
 func newCrashWorld(t testing.TB, databaseURL string, watch *crashWatch, versioned bool) *crashWorld {
 	t.Helper()
+	w := newCrashServers(t, databaseURL, watch, versioned, crashReceives)
+	w.watch = watch
+	return w
+}
+
+// newCrashServers makes a world around a database, with proxies that do what somebody else says.
+func newCrashServers(t testing.TB, databaseURL string, watch proxyWatch, versioned bool, receives int) *crashWorld {
+	t.Helper()
 	w := &crashWorld{
-		t: t, watch: watch, versioned: versioned, lost: map[uuid.UUID]media.State{}, claimed: map[uuid.UUID]string{},
+		t: t, versioned: versioned, receives: receives, lost: map[uuid.UUID]media.State{}, claimed: map[uuid.UUID]string{},
 	}
 	var err error
 	if w.db, err = postgres.Open(crashOwn(databaseURL), 4); err != nil {
@@ -101,7 +112,8 @@ func newCrashWorld(t testing.TB, databaseURL string, watch *crashWatch, versione
 	t.Cleanup(func() {
 		for i, c := range w.children {
 			if t.Failed() && c.logged() != "" {
-				t.Logf("process %d logged:\n%s", i, c.logged())
+				log := c.logged()
+				t.Logf("process %d logged, at last:\n%s", i, log[max(0, len(log)-crashLogged):])
 			}
 		}
 	})
@@ -148,7 +160,7 @@ func (w *crashWorld) build() {
 	var arn string
 	w.deadURL, arn = create("dead", nil)
 	w.queueURL, arn = create("landings", map[string]string{
-		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, arn, crashReceives),
+		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, arn, w.receives),
 	})
 	_, err = w.s3.PutBucketNotificationConfiguration(ctx, &s3.PutBucketNotificationConfigurationInput{
 		Bucket: aws.String(crashBucket),

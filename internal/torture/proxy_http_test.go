@@ -16,6 +16,7 @@ import (
 // effects are named "s3 presigned PutObject" and "s3 presigned GetObject".
 type proxyHTTP struct {
 	URL    string
+	front  *httptest.Server
 	watch  proxyWatch
 	served proxyGate
 	server atomic.Pointer[http.Handler]
@@ -30,7 +31,7 @@ func newProxyHTTP(t testing.TB, server http.Handler, watch proxyWatch) *proxyHTT
 		front.CloseClientConnections()
 		front.Close()
 	})
-	p.URL = front.URL
+	p.URL, p.front = front.URL, front
 	return p
 }
 
