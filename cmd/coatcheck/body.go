@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -37,6 +38,9 @@ type timedBody struct {
 // Read implements [io.Reader].
 func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, errors.New("the body did not arrive in time") // the error's own text tells addresses of this machine
+	}
 	if errors.Is(err, io.EOF) {
 		_ = b.controller.SetReadDeadline(time.Time{}) // it could be set, so it can be taken back
 	}

@@ -50,6 +50,9 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Listen, err = loopback("--listen", c.Listen); err != nil {
 		return err
 	}
+	if c.SweepInterval <= 0 {
+		return fmt.Errorf("--sweep-interval is %s: must be more than 0s", c.SweepInterval)
+	}
 	if c.AWSListen, err = loopback("--aws-listen", c.AWSListen); err != nil {
 		return err
 	}

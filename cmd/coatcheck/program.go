@@ -74,6 +74,11 @@ func newProgram(ctx context.Context, c programConfig, cfg aws.Config) (_ *progra
 	if err := p.build(cfg); err != nil {
 		return nil, err
 	}
+	if p.has("api") || p.has("sweeper") { // the consumer asks S3 for nothing
+		if err := p.bind(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if p.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return nil, fmt.Errorf("--listen %s: %w", c.Listen, err)
 	}
@@ -95,11 +100,29 @@ func (p *program) open(ctx context.Context, cfg aws.Config) error {
 		p.db.Close()
 		return err
 	}
-	if err := p.store.BindBucket(ctx, p.config.Bucket.Bucket, p.keys.Prefix()); err != nil {
+	if _, err := p.store.CheckBucket(ctx, p.config.Bucket.Bucket, p.keys.Prefix()); err != nil {
 		p.db.Close()
 		return err
 	}
 	return nil
+}
+
+// bindTime is how long the bucket may take to answer the first time.
+const bindTime = 20 * time.Second
+
+// bind takes note of which bucket the database belongs to, the first time, and not before that bucket has answered: a
+// typing error would bind it to nothing.
+func (p *program) bind(ctx context.Context) error {
+	bucket, prefix := p.config.Bucket.Bucket, p.keys.Prefix()
+	if bound, err := p.store.CheckBucket(ctx, bucket, prefix); bound || err != nil {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, bindTime)
+	defer cancel()
+	if err := p.objects.Ping(asking); err != nil {
+		return fmt.Errorf("this database is to be bound to bucket %q, which has to answer first: %w", bucket, err)
+	}
+	return p.store.BindBucket(ctx, bucket, prefix)
 }
 
 func (p *program) has(role string) bool { return slices.Contains(p.config.Roles, role) }

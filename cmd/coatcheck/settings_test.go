@@ -1,11 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/coatcheck/coatcheck/internal/awsclient"
+	"github.com/coatcheck/coatcheck/internal/awsemu"
 	"github.com/coatcheck/coatcheck/internal/pgtest"
 	"github.com/coatcheck/coatcheck/migrations"
 )
@@ -63,24 +67,43 @@ func TestRefusedSettings(t *testing.T) {
 	}
 }
 
-// TestAnotherBucket: a database is bound to the bucket that it was first used with (R8).
+// TestAnotherBucket: a database is bound to the bucket that it was first used with, once that has answered (R8).
 func TestAnotherBucket(t *testing.T) {
-	t.Setenv("AWS_ACCESS_KEY_ID", "test")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_ACCESS_KEY_ID", devKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", devSecret)
+	emulator, err := awsemu.New(awsemu.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(emulator)
+	t.Cleanup(func() {
+		server.Close()
+		emulator.Close()
+	})
+	cfg, err := awsclient.Load(t.Context(), awsclient.Config{Region: devRegion, Endpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := createDevResources(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
 	url := pgtest.New(t)
-	sweep := func(args ...string) (int, string) {
+	sweep := func(status int, says string, args ...string) {
+		t.Helper()
 		var out, log output
-		status := run(t.Context(), append([]string{"sweep", "--database-url", url, "--aws-region", "eu-west-1", "--aws-endpoint", "http://127.0.0.1:1"}, args...), &out, &log)
-		return status, log.String()
-	}
-	if status, log := sweep("--bucket", "one"); status != 0 {
-		t.Fatalf("the first sweep: %s", log)
-	}
-	for _, args := range [][]string{{"--bucket", "two"}, {"--bucket", "one", "--key-prefix", "other/"}} {
-		if status, log := sweep(args...); status == 0 || !strings.Contains(log, `belongs to bucket "one"`) {
-			t.Errorf("a sweep with %v: status %d, %s", args, status, log)
+		got := run(t.Context(), append([]string{"sweep", "--database-url", url, "--aws-region", devRegion, "--aws-endpoint", server.URL}, args...), &out, &log)
+		if got != status || !strings.Contains(out.String()+log.String(), says) {
+			t.Errorf("sweep %v: status %d, want %d; it says %q, want %q in it", args, got, status, out.String()+log.String(), says)
 		}
 	}
+	// A typing error, and a dry run, bind nothing.
+	sweep(1, `bound to bucket "typo", which has to answer first`, "--bucket", "typo")
+	sweep(0, "nothing was due", "--bucket", "typo", "--dry-run")
+	sweep(0, "nothing was due", "--bucket", devBucket)
+	belongs := fmt.Sprintf("belongs to bucket %q", devBucket)
+	sweep(1, belongs, "--bucket", "two")
+	sweep(1, belongs, "--bucket", "two", "--dry-run")
+	sweep(1, belongs, "--bucket", devBucket, "--key-prefix", "other/")
 }
 
 // TestMigrate goes up, down and up again.

@@ -45,6 +45,9 @@ func (c *sweepCommand) Run(ctx context.Context, s streams) error {
 	if c.DryRun {
 		return preview(ctx, s, sweeper)
 	}
+	if err := p.bind(ctx); err != nil {
+		return err
+	}
 	result, err := sweeper.RunOnce(ctx)
 	fmt.Fprintln(s.out, summary(result))
 	if err == nil && result.HeadErrors+result.DeleteErrors > 0 {
@@ -56,10 +59,12 @@ func (c *sweepCommand) Run(ctx context.Context, s streams) error {
 // preview prints a line for each media as it is found: a long one can be read, piped and stopped.
 func preview(ctx context.Context, s streams, sweeper *sweep.Sweeper) error {
 	table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "MEDIA\tSTATE\tSINCE\tBYTES\tWOULD\tBECAUSE")
 	lines := 0
 	result, err := sweeper.Preview(ctx, func(a sweep.Action) error {
 		m := a.Media
+		if lines == 0 {
+			fmt.Fprintln(table, "MEDIA\tSTATE\tCREATED\tBYTES\tWOULD\tBECAUSE")
+		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", m.ID, m.State, m.CreatedAt.UTC().Format(time.RFC3339), m.SizeBytes, a.Verb, a.Why)
 		if lines++; lines%100 == 0 {
 			return table.Flush()

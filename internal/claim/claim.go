@@ -40,7 +40,8 @@ func New(store Store, objects Objects) *Claimer {
 
 // Confirm claims media, all or none, and returns them in the order given. From UPLOADED it makes no S3 call. When some
 // are PENDING it asks S3 for those and records what has landed, which is a fact and stays recorded whatever becomes of
-// the batch, and then claims again. A refusal is a [media.BatchError].
+// the batch, and then claims again: what became of a media while S3 was asked is in the answer. A refusal is a
+// [media.BatchError].
 func (c *Claimer) Confirm(ctx context.Context, scope media.Scope, claims []media.Claim) ([]*media.Media, error) {
 	confirmed, err := c.store.Confirm(ctx, scope, claims)
 	refused, ok := errors.AsType[*media.BatchError](err)
@@ -57,7 +58,7 @@ func (c *Claimer) Confirm(ctx context.Context, scope media.Scope, claims []media
 	if headErr != nil {
 		return nil, headErr
 	}
-	if len(landings) == 0 {
+	if len(pending) == 0 {
 		return nil, err
 	}
 	if _, err := c.store.Land(ctx, media.SourceConfirm, landings); err != nil {

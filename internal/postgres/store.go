@@ -106,13 +106,23 @@ func (s *Store) BindBucket(ctx context.Context, bucket, prefix string) error {
 		ON CONFLICT DO NOTHING`, bucket, prefix).Exec(ctx); err != nil {
 		return unusable(fmt.Errorf("binding the bucket: %w", err))
 	}
+	_, err := s.CheckBucket(ctx, bucket, prefix)
+	return err
+}
+
+// CheckBucket is the same without taking note: it reports whether anything was noted before.
+func (s *Store) CheckBucket(ctx context.Context, bucket, prefix string) (bound bool, err error) {
 	var was struct{ Bucket, KeyPrefix string }
-	if err := s.db.NewRaw(`SELECT bucket, key_prefix FROM coatcheck.deployment`).Scan(ctx, &was); err != nil {
-		return fmt.Errorf("binding the bucket: %w", err)
+	err = s.db.NewRaw(`SELECT bucket, key_prefix FROM coatcheck.deployment`).Scan(ctx, &was)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, unusable(fmt.Errorf("reading which bucket this database belongs to: %w", err))
 	}
 	if was.Bucket != bucket || was.KeyPrefix != prefix {
-		return fmt.Errorf("this database belongs to bucket %q with key prefix %q, and the settings say bucket %q with key prefix %q: "+
+		return true, fmt.Errorf("this database belongs to bucket %q with key prefix %q, and the settings say bucket %q with key prefix %q: "+
 			"correct --bucket and --key-prefix, or use another database", was.Bucket, was.KeyPrefix, bucket, prefix)
 	}
-	return nil
+	return true, nil
 }

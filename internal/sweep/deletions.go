@@ -57,7 +57,11 @@ func (s *Sweeper) deleteBatch(
 			// The pass is being ended, which says nothing about the object: its lease brings it back.
 			r.Incomplete = true
 		default:
-			m.DueAt = s.now().Add(s.config.Backoff.Delay(m.Attempts))
+			attempts := m.Attempts
+			if err != nil {
+				attempts = 1 // S3 refused them all: that is not the key's fault, and it may be over soon
+			}
+			m.DueAt = s.now().Add(s.config.Backoff.Delay(attempts))
 			m.LastError = bounded(errs[i].Error())
 			failed = append(failed, m)
 			failure = first(failure, errs[i])

@@ -373,3 +373,25 @@ coatcheck_sweep_passes_total{result="partial"} 1
 		t.Errorf("%d histograms", n)
 	}
 }
+
+// TestOutageIsNotTheKeysFault: what S3 refuses as a whole says nothing about a key, which is tried again soon after the
+// outage however long that was.
+func TestOutageIsNotTheKeysFault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.create(t, 1)[0]
+	w.discard(t, m)
+	w.emu.Faults().Fail(awsemu.Match{Operation: "DeleteObjects"}, awsemu.Forever, 503, "SlowDown")
+	most := 2 * sweep.DefaultConfig().Backoff.Base
+	for range 6 {
+		if _, err := w.sweeper(t).RunOnce(t.Context()); err == nil {
+			t.Fatal("the pass does not say that S3 is down")
+		}
+		if m = w.get(t, m); m.DueAt.After(w.Now().Add(most)) || m.LastError == "" {
+			t.Fatalf("after attempt %d it is due %s later, because of %q", m.Attempts, m.DueAt.Sub(w.Now()), m.LastError)
+		}
+		w.Advance(most)
+	}
+	w.emu.Faults().Clear()
+	w.pass(t, sweep.Result{Deleted: 1})
+}
