@@ -3,6 +3,7 @@ package torture
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -29,13 +30,22 @@ func (h *history) opCreate(t *rapid.T) modelOp {
 			spec.Key = ""
 		}
 		keys[spec.Key] = true
-		id := modelID(h.made)
-		ms = append(ms, &modelMedia{
-			n: h.made, id: id, key: h.keys.Key(id), spec: spec, attempts: map[string]int{}, wishes: map[media.Event]int{},
-		})
+		ms = append(ms, newModelMedia(h.made, h.keys, spec))
 		h.made++
 	}
 	return modelOp{what: fmt.Sprintf("create %d media from %d on", n, ms[0].n), run: func() { h.create(ms) }}
+}
+
+// opCreateAgain repeats a creation by its idempotency key, as a client does that has had no answer.
+func (h *history) opCreateAgain(t *rapid.T) modelOp {
+	among := slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return !m.again() })
+	if len(among) == 0 || h.made == modelMost {
+		t.Skip("none has an idempotency key")
+	}
+	was := rapid.SampledFrom(among).Draw(t, "again")
+	m := newModelMedia(h.made, h.keys, was.spec)
+	h.made++
+	return modelOp{what: fmt.Sprintf("create media %d again", was.n), run: func() { h.create([]*modelMedia{m}) }}
 }
 
 // create does what CreateUpload does.
@@ -140,6 +150,7 @@ func (h *history) confirm(ms []*modelMedia, claim string, then *meanwhile) {
 	h.mu.Unlock()
 	rows, err := h.claimerThen(then).Confirm(h.ctx, modelScope, claims)
 	refused, isBatch := errors.AsType[*media.BatchError](err)
+	h.answered("confirm", ms, refused, code(err))
 	switch {
 	case err != nil && !isBatch:
 		if !h.headFaults {
@@ -172,6 +183,21 @@ func (h *history) confirm(ms []*modelMedia, claim string, then *meanwhile) {
 		if got := (modelHold{claim, rows[i].ETag, rows[i].VersionID}); *m.held != got {
 			h.wrong = append(h.wrong, fmt.Sprintf("confirming %s: got %+v, and before %+v", m, got, *m.held))
 		}
+	}
+}
+
+// answered takes note of what a caller was told.
+func (h *history) answered(what string, ms []*modelMedia, refused *media.BatchError, got media.Code) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, m := range ms {
+		if refused != nil {
+			got = ""
+			if refused.Items[i] != nil {
+				got = refused.Items[i].Code
+			}
+		}
+		h.answers = append(h.answers, fmt.Sprintf("%s of media %d: %q", what, m.n, got))
 	}
 }
 
@@ -215,6 +241,7 @@ func (h *history) discard(m *modelMedia, e media.Event, claim string) {
 	h.mu.Unlock()
 	_, err := h.store.Discard(h.ctx, modelScope, m.id, e, claim)
 	got := code(err)
+	h.answered(string(e), []*modelMedia{m}, nil, got)
 	if got == "fault" {
 		h.found("%s: %v", e, err)
 	}

@@ -17,7 +17,7 @@ var modelScope = media.Scope{Tenant: "acme", Owner: "alice"}
 
 const (
 	modelURLLife = 5 * time.Minute
-	modelMost    = 12 // media of one history
+	modelMost    = 16 // media of one history
 )
 
 // history is one run of the service on an empty world, and what the model makes of it.
@@ -37,6 +37,7 @@ type history struct {
 
 	headFaults, keyFaults bool // S3 was told to fail, so that calls may
 
+	answers  []string // what callers were told
 	log      []string // what was done, for a failure that does not come again
 	failed   func(log []string)
 	step     int

@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -78,12 +79,14 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 	var (
 		then  = &meanwhile{}
 		outer modelOp
+		late  bool
 		batch = rapid.SampledFrom([]int{1000, 1}).Draw(t, "batch")
 	)
 	switch rapid.IntRange(0, 4).Draw(t, "outer") {
 	case 0, 1, 2:
 		then.at = rapid.SampledFrom([]string{afterDelete, afterHead, beforeDelete}).Draw(t, "when")
 		outer = modelOp{what: fmt.Sprintf("sweep, %d at a time", batch), run: func() { h.sweep(batch, then) }}
+		late = rapid.Bool().Draw(t, "late")
 	case 3:
 		then.at = rapid.SampledFrom([]string{afterHead, beforeLanding, afterLanding}).Draw(t, "when")
 		outer = h.opConfirmThen(t, then)
@@ -91,7 +94,16 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 		then.at = rapid.SampledFrom([]string{beforeLanding, afterLanding}).Draw(t, "when")
 		outer = modelOp{what: fmt.Sprintf("consume all, %d at a time", batch), run: func() { h.consumeOrFind(1<<30, min(batch, 100), then) }}
 	}
-	things, names := h.some(t, 1, 3)
+	var (
+		things []modelOp
+		names  []string
+	)
+	if late { // what sweeps have to fear most
+		o := h.opArrive(t)
+		things, names = []modelOp{o}, []string{o.what}
+	} else {
+		things, names = h.some(t, 1, 3)
+	}
 	then.run = func() {
 		for _, o := range things {
 			o.run()
@@ -105,7 +117,10 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 // some chooses things that may be done while others are.
 func (h *history) some(t *rapid.T, least, most int) (things []modelOp, whats []string) {
 	for _, name := range rapid.SliceOfN(rapid.SampledFrom(opsAtOnce), least, most).Draw(t, "things") {
-		if name == "end upload" && len(h.slow) == 0 || name == "create" && h.made+3 > modelMost {
+		switch {
+		case name == "end upload" && len(h.slow) == 0, name == "create" && h.made+3 > modelMost:
+			continue
+		case name == "create again" && (h.made == modelMost || !slices.ContainsFunc(h.media, (*modelMedia).again)):
 			continue
 		}
 		o := h.ops()[name](t)

@@ -56,6 +56,14 @@ type modelPut struct {
 // modelHold is what a confirmation has promised.
 type modelHold struct{ claim, etag, version string }
 
+func newModelMedia(n int, keys media.Keys, spec modelSpec) *modelMedia {
+	id := modelID(n)
+	return &modelMedia{n: n, id: id, key: keys.Key(id), spec: spec, attempts: map[string]int{}, wishes: map[media.Event]int{}}
+}
+
+// again reports whether its creation can be repeated.
+func (m *modelMedia) again() bool { return m.spec.Key != "" && m.state.Live() }
+
 // content is one of the contents of the declared size; 0 is the one whose checksum may have been declared.
 func (m *modelMedia) content(variant int) []byte {
 	return bytes.Repeat([]byte{'a' + byte(variant)}, m.spec.Size)

@@ -18,9 +18,11 @@ import (
 func (h *history) ops() map[string]func(*rapid.T) modelOp {
 	return map[string]func(*rapid.T) modelOp{
 		"create":        h.opCreate,
+		"create again":  h.opCreateAgain,
 		"upload":        h.opUpload,
 		"misuse":        h.opMisuse,
 		"overwrite":     h.opOverwrite,
+		"arrive":        h.opArrive,
 		"begin upload":  h.opBegin,
 		"end upload":    h.opFinish,
 		"confirm":       h.opConfirm,
@@ -39,8 +41,8 @@ func (h *history) ops() map[string]func(*rapid.T) modelOp {
 // opsAtOnce are those that may happen at the same time. Those that change what S3 does to requests that are under way
 // are not among them.
 var opsAtOnce = []string{
-	"confirm", "sweep", "consume", "upload", "delete", "release", "cancel", "overwrite", "end upload", "create",
-	"wait a little",
+	"confirm", "arrive", "sweep", "consume", "upload", "delete", "release", "cancel", "overwrite", "end upload", "create",
+	"create again", "wait a little",
 }
 
 // actions are the steps of a history: each thing alone, and two to four at once.
@@ -107,6 +109,24 @@ func (h *history) opOverwrite(t *rapid.T) modelOp {
 		body = m.content(0) // the signature lets no other through
 	}
 	return modelOp{what: fmt.Sprintf("overwrite media %d by %q", m.n, body), run: func() { h.overwrite(m, body) }}
+}
+
+// opArrive is the end of an upload that began in time, for a media that is gone or about to be, and of which the consumer
+// learns at once.
+func (h *history) opArrive(t *rapid.T) modelOp {
+	if len(h.media) == 0 {
+		t.Skip("there is no media yet")
+	}
+	now := h.Now()
+	among := slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return m.state.Live() && now.Before(m.windowEnd) })
+	if len(among) == 0 {
+		among = h.media
+	}
+	m := rapid.SampledFrom(among).Draw(t, "late media")
+	return modelOp{what: fmt.Sprintf("an object of media %d arrives, and the consumer learns of it", m.n), run: func() {
+		h.overwrite(m, m.content(0))
+		h.consumeOrFind(1<<30, 100, nil)
+	}}
 }
 
 func (h *history) opBegin(t *rapid.T) modelOp {

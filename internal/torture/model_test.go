@@ -24,21 +24,17 @@ func TestModel(t *testing.T) {
 	if err := installAudit(t.Context(), w.db); err != nil {
 		t.Fatal(err)
 	}
-	var first []string
-	modelRounds(t, share(3), func(r *rapid.T) {
-		modelHistory(r, w, func(log []string) {
-			if first == nil {
-				first = log
-			}
-		})
-	})
-	if first != nil {
-		t.Logf("the first failure, before it was shrunk:\n%s", strings.Join(first, "\n"))
-	}
+	modelRounds(t, share(3)*6/10, func(r *rapid.T, failed func([]string)) { modelHistory(r, w, failed) })
 }
 
 // modelRounds checks a property again and again until the time is over, each round with a seed of its own.
-func modelRounds(t *testing.T, limit time.Duration, property func(*rapid.T)) {
+func modelRounds(t *testing.T, limit time.Duration, property func(r *rapid.T, failed func(log []string))) {
+	var first []string
+	failed := func(log []string) {
+		if first == nil {
+			first = log
+		}
+	}
 	given := flag.Lookup("rapid.seed").Value.String()
 	set := func(name, value string) {
 		was := flag.Lookup("rapid." + name).Value.String()
@@ -56,8 +52,9 @@ func modelRounds(t *testing.T, limit time.Duration, property func(*rapid.T)) {
 		if given == "0" {
 			set("seed", fmt.Sprint(*seed*1_000_000+round+1))
 		}
-		if !t.Run(fmt.Sprint("round ", round), rapid.MakeCheck(property)) {
+		if !t.Run(fmt.Sprint("round ", round), rapid.MakeCheck(func(r *rapid.T) { property(r, failed) })) {
 			total.add("violations", 1)
+			t.Logf("the first failure, before it was shrunk:\n%s", strings.Join(first, "\n"))
 			return
 		}
 		if given != "0" || time.Since(began) >= limit {
