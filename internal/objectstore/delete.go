@@ -86,7 +86,7 @@ func (s *Store) deleteBatch(ctx context.Context, targets []target, errs []error)
 		Bucket: &s.bucket, Delete: &types.Delete{Objects: input, Quiet: aws.Bool(false)},
 	})
 	if err != nil {
-		err = fmt.Errorf("deleting %d objects: %w", len(targets), explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))
+		err = &callError{fmt.Errorf("deleting %d objects: %w", len(targets), explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))}
 		for _, t := range targets {
 			errs[t.media] = err
 		}
@@ -116,6 +116,15 @@ func (s *Store) deleteBatch(ctx context.Context, targets []target, errs []error)
 	}
 	return marked
 }
+
+// callError is a call that failed as a whole: it says nothing of any one key.
+type callError struct{ error }
+
+// Unwrap returns what the call failed of.
+func (e *callError) Unwrap() error { return e.error }
+
+// WholeCall tells the sweeper that it is no key's fault.
+func (e *callError) WholeCall() bool { return true }
 
 // keyError returns what S3 says of one key, or nil when that is that it is not there.
 func keyError(t target, e types.Error) error {

@@ -58,8 +58,8 @@ func (s *Sweeper) deleteBatch(
 			r.Incomplete = true
 		default:
 			attempts := m.Attempts
-			if err != nil {
-				attempts = 1 // S3 refused them all: that is not the key's fault, and it may be over soon
+			if err != nil || wholeCall(errs[i]) {
+				attempts = 1 // that is not the key's fault, and it may be over soon
 			}
 			m.DueAt = s.now().Add(s.config.Backoff.Delay(attempts))
 			m.LastError = bounded(errs[i].Error())
@@ -105,6 +105,15 @@ func (s *Sweeper) delete(ctx context.Context, leased time.Time, ms []*media.Medi
 		return errs, nil // the pass is being ended: that is no fault
 	}
 	return errs, err
+}
+
+// wholeCall reports whether an error of a media is that of a call for many, which says nothing of this one.
+func wholeCall(err error) bool {
+	whole, ok := errors.AsType[interface {
+		error
+		WholeCall() bool
+	}](err)
+	return ok && whole.WholeCall()
 }
 
 func (s *Sweeper) retry(ctx context.Context, failed []*media.Media, r *Result) error {
