@@ -38,14 +38,19 @@ func TestWriters(t *testing.T) {
 	if err := installAudit(t.Context(), w.db); err != nil {
 		t.Fatal(err)
 	}
-	r := &writers{site: w.mustSite(t, *seed%2 == 0), held: map[uuid.UUID]string{}, freed: map[uuid.UUID]bool{}, known: map[string]bool{}}
+	site := w.mustSite(t, *seed%2 == 0)
+	r := &writers{site: site, echo: &writersEcho{Queue: site.queue}, held: map[uuid.UUID]string{}, freed: map[uuid.UUID]bool{}, known: map[string]bool{}}
 	service, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	defer stop()
 	var serving sync.WaitGroup
 	r.serve(t, service, &serving)
-	w.emu.Faults().DoubleNotifications(-1)
+	echoing, quiet := context.WithCancel(service)
+	defer quiet()
+	var echoes sync.WaitGroup
+	echoes.Go(func() { r.echo.run(t, echoing, r.site) })
 	r.load(t, limit)
-	w.emu.Faults().Clear()
+	quiet()
+	echoes.Wait()
 	r.settle(t)
 	stop()
 	serving.Wait()
@@ -57,6 +62,7 @@ func TestWriters(t *testing.T) {
 // writers is what clients have been told.
 type writers struct {
 	*site
+	echo          *writersEcho
 	created, late atomic.Int64
 
 	mu    sync.Mutex
@@ -68,7 +74,7 @@ type writers struct {
 // serve starts the consumers and the sweepers.
 func (r *writers) serve(t *testing.T, ctx context.Context, wg *sync.WaitGroup) {
 	for range writersConsumers {
-		c, err := r.newConsumer(r.queue, r.store, func(c *consumer.Config) {
+		c, err := r.newConsumer(r.echo, r.store, func(c *consumer.Config) {
 			c.Pollers, c.Writers, c.Deleters, c.BatchSize, c.WaitTime = 1, 2, 2, 50, time.Second
 		})
 		if err != nil {
