@@ -33,7 +33,6 @@ var allowed = map[string][]string{
 	"internal/pgtest":      {"internal/pgserver", "internal/postgres", "migrations"},
 	"internal/torture":     {},
 	"internal/mutants":     {},
-	"internal/mutants":     {},
 	"migrations":           {},
 	"e2e":                  {},
 	"examples/outbox":      {"proto/coatcheck/v1"},

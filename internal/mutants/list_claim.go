@@ -35,6 +35,11 @@ func claimMutants() []mutant {
 			test:  suite{"./internal/rpc", "TestConfirmBeforeTheNotification"},
 		},
 		{
+			name: "confirm-answers-what-was", rule: "R3", breaks: "a confirmation is told what the media was before S3 was asked for it",
+			edits: []edit{{"internal/claim/claim.go", "if len(pending) == 0 {", "if len(landings) == 0 {"}},
+			test:  suite{"./internal/claim", "TestWhatHappensWhileS3IsAsked"},
+		},
+		{
 			name: "claim-stolen", rule: "R1", breaks: "a second claim is told that it holds what another one holds",
 			edits: []edit{{decide, "\t\tif m.Claim == claim {\n", "\t\tif true {\n"}},
 			test:  suite{"./internal/postgres", "TestConfirmBatch"},

@@ -55,8 +55,13 @@ func deletionMutants() []mutant {
 		},
 		{
 			name: "no-back-off", rule: "R6", breaks: "what cannot be deleted is tried again at once, for ever",
-			edits: []edit{{deletions, "m.DueAt = s.now().Add(s.config.Backoff.Delay(m.Attempts))", "m.DueAt = s.now()"}},
+			edits: []edit{{deletions, "m.DueAt = s.now().Add(s.config.Backoff.Delay(attempts))", "m.DueAt = s.now().Add(0 * s.config.Backoff.Delay(attempts))"}},
 			test:  suite{"./internal/sweep", "TestBackOff"},
+		},
+		{
+			name: "outage-is-the-keys-fault", rule: "R2", breaks: "after an outage of S3 each object waits as if it alone could not be deleted",
+			edits: []edit{{deletions, "if err != nil || wholeCall(errs[i]) {", "if false {"}},
+			test:  suite{"./internal/sweep", "TestOutageIsNotTheKeysFault"},
 		},
 		{
 			name: "attempts-not-counted", rule: "R6", breaks: "the back-off never grows",
