@@ -61,7 +61,7 @@ type crashWorld struct {
 	postgres *proxyPostgres
 
 	versioned bool
-	receives  int // how often a message is given out before it is a dead letter
+	receives  int                       // how often a message is given out before it is a dead letter
 	lost      map[uuid.UUID]media.State // whose notification was lost, and the state that they are in until that is noticed
 	claimed   map[uuid.UUID]string      // what was told to be confirmed, and its content
 	children  []*crashChild
