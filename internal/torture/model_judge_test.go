@@ -39,23 +39,23 @@ func (h *history) judge(c change, before map[string][]stored) {
 // cause asks whether what the change says has happened has.
 func (h *history) cause(m *modelMedia, c change, before map[string][]stored) {
 	now := h.Now() // a step may have moved the clock
-	any := func(test func(modelPut) bool) bool { return slices.ContainsFunc(m.puts, test) }
+	some := func(test func(modelPut) bool) bool { return slices.ContainsFunc(m.puts, test) }
 	is := func(e media.Event) bool { return slices.Contains(c.events(), e) }
 	was := slices.ContainsFunc(before[m.key], func(o stored) bool { return o.Latest && !o.Marker })
 	switch {
 	case c.State == media.StateUploaded:
-		if !any(func(p modelPut) bool { return p.right && p.etag == c.ETag }) {
+		if !some(func(p modelPut) bool { return p.right && p.etag == c.ETag }) {
 			h.found("%s: nothing as declared was uploaded", c)
 		}
 	case c.State == media.StateConfirmed:
 		if m.attempts[c.Claim] != h.step {
 			h.found("%s: nobody confirmed it with %q in this step", c, c.Claim)
 		}
-		if !any(func(p modelPut) bool { return p.right && p.etag == c.ETag }) {
+		if !some(func(p modelPut) bool { return p.right && p.etag == c.ETag }) {
 			h.found("%s: what was confirmed is not as declared (R3)", c)
 		}
 	case is(media.EventReject):
-		if !any(func(p modelPut) bool { return !p.right }) {
+		if !some(func(p modelPut) bool { return !p.right }) {
 			h.found("%s: nothing but what was declared was uploaded", c)
 		}
 	case is(media.EventRelease):
