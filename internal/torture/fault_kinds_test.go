@@ -31,6 +31,16 @@ func faultHTTP(server string, odds float64, fates ...proxyFate) func(*rand.Rand,
 	}
 }
 
+// faultRefused is AccessDenied for one operation, which the SDK does not try again.
+func faultRefused(operation string) func(*rand.Rand, proxyEffect) (proxyFate, bool) {
+	return func(_ *rand.Rand, e proxyEffect) (proxyFate, bool) {
+		if e.Name != operation {
+			return proxyFate{}, false
+		}
+		return proxyFate{Status: http.StatusForbidden, Code: "AccessDenied"}, true
+	}
+}
+
 // faultSlow delays a part of what goes to a server by up to a limit.
 func faultSlow(server string, limit time.Duration) func(*rand.Rand, proxyEffect) (proxyFate, bool) {
 	return func(r *rand.Rand, e proxyEffect) (proxyFate, bool) {
@@ -57,7 +67,7 @@ const (
 	faultReceiveErrors = "coatcheck_consumer_receive_errors_total"
 	faultRetries       = "coatcheck_consumer_retries_total"
 	faultSweepErrors   = "coatcheck_sweep_delete_errors_total"
-	faultAckErrors     = "coatcheck_consumer_delete_errors_total"
+	faultHeadErrors    = `coatcheck_sweep_media_total{outcome="head_error"}`
 )
 
 var faultKinds = []faultKind{
@@ -65,6 +75,8 @@ var faultKinds = []faultKind{
 	{name: "S3 500", fate: faultHTTP("s3", .7, proxyFate{Status: http.StatusInternalServerError, Code: "InternalError"})},
 	{name: "S3 cut", fate: faultHTTP("s3", .5, faultCuts...)},
 	{name: "S3 slow", fate: faultSlow("s3", 600*time.Millisecond)},
+	{name: "S3 DeleteObjects refused", fate: faultRefused("DeleteObjects"), until: faultSweepErrors},
+	{name: "S3 HeadObject refused", fate: faultRefused("HeadObject"), until: faultHeadErrors},
 	{name: "SQS throttled", fate: faultHTTP("sqs", .8, proxyFate{Status: http.StatusBadRequest, Code: "ThrottlingException"})},
 	{name: "SQS 500", fate: faultHTTP("sqs", .8, proxyFate{Status: http.StatusInternalServerError, Code: "InternalFailure"})},
 	{name: "SQS cut", fate: faultHTTP("sqs", .5, faultCuts...)},

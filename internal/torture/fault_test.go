@@ -60,7 +60,7 @@ func (s *faultSite) suffer(k faultKind) {
 	time.Sleep(faultLasts + rand.N(faultLasts))
 	for count() == 0 || k.until != "" && s.metric(k.until) <= before {
 		if time.Since(began) > faultMost {
-			s.t.Errorf("%s: %d faults, and %s does not grow within %s", k.name, count(), k.until, faultMost)
+			s.t.Errorf("%s: %d faults within %s, and %q does not grow", k.name, count(), faultMost, k.until)
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -110,7 +110,7 @@ func (s *faultSite) settle(f *faultTraffic) {
 		return nil
 	})
 	s.t.Logf("the queue is empty after %.1f s", time.Since(began).Seconds())
-	for _, name := range []string{faultReceiveErrors, faultRetries, faultSweepErrors, "coatcheck_sweep_passes_total"} {
+	for _, name := range []string{faultReceiveErrors, faultRetries, faultSweepErrors, faultHeadErrors, "coatcheck_sweep_passes_total"} {
 		if s.metric(name) == 0 {
 			s.t.Errorf("%s is 0 after all this", name)
 		}

@@ -42,7 +42,7 @@ type proxyWatch interface {
 	After(e proxyEffect, fate proxyFate) bool
 }
 
-// proxyGate bounds what is under way: after Close of a proxy, nothing is passed on any more.
+// proxyGate counts what is under way, and lets one wait until nothing is.
 type proxyGate struct {
 	mu      sync.Mutex
 	n       int
