@@ -85,7 +85,7 @@ func sweepMutants() []mutant {
 		{
 			name: "migrations-without-lock", rule: "R10", breaks: "processes that start together run the same migration at a time",
 			edits: []edit{{"internal/postgres/migrate.go", "goose.WithStore(store), goose.WithSessionLocker(locker))", "goose.WithStore(store))\n\t_ = locker"}},
-			test:  suite{"./internal/postgres", "TestMigrateAtOnce"},
+			test:  suite{"./internal/postgres", "TestMigrationWaitsForAnother"},
 		},
 	}
 }

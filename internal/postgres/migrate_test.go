@@ -141,6 +141,48 @@ func TestMigrateAtOnce(t *testing.T) {
 	}
 }
 
+// TestMigrationWaitsForAnother, which may be one of an older binary: what the lock is called cannot change (R10).
+func TestMigrationWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	const schemaLock = 0x636f6174
+	db := open(t, pgtest.Empty(t)).DB
+	m := migrator(t, db)
+	another, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer another.Close()
+	if _, err := another.ExecContext(t.Context(), "SELECT pg_advisory_lock($1)", schemaLock); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := m.Up(t.Context())
+		done <- err
+	}()
+	for asked := false; !asked; {
+		select {
+		case err := <-done:
+			t.Fatalf("it did not wait: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+		err := another.QueryRowContext(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_try_advisory_lock%')`).Scan(&asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := schema(t, db); left != "" {
+		t.Errorf("it has begun:\n%s", left)
+	}
+	if _, err := another.ExecContext(t.Context(), "SELECT pg_advisory_unlock($1)", schemaLock); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSchemaIsMissing: whoever starts before the migrations is told what to do, and so is whoever is behind.
 func TestSchemaIsMissing(t *testing.T) {
 	t.Parallel()
