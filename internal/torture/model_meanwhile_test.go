@@ -79,14 +79,15 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 	var (
 		then  = &meanwhile{}
 		outer modelOp
-		late  bool
 		batch = rapid.SampledFrom([]int{1000, 1}).Draw(t, "batch")
 	)
 	switch rapid.IntRange(0, 4).Draw(t, "outer") {
 	case 0, 1, 2:
 		then.at = rapid.SampledFrom([]string{afterDelete, afterHead, beforeDelete}).Draw(t, "when")
 		outer = modelOp{what: fmt.Sprintf("sweep, %d at a time", batch), run: func() { h.sweep(batch, then) }}
-		late = rapid.Bool().Draw(t, "late")
+		if rapid.Bool().Draw(t, "late") {
+			return h.opLate(t, batch)
+		}
 	case 3:
 		then.at = rapid.SampledFrom([]string{afterHead, beforeLanding, afterLanding}).Draw(t, "when")
 		outer = h.opConfirmThen(t, then)
@@ -94,16 +95,7 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 		then.at = rapid.SampledFrom([]string{beforeLanding, afterLanding}).Draw(t, "when")
 		outer = modelOp{what: fmt.Sprintf("consume all, %d at a time", batch), run: func() { h.consumeOrFind(1<<30, min(batch, 100), then) }}
 	}
-	var (
-		things []modelOp
-		names  []string
-	)
-	if late { // what sweeps have to fear most
-		o := h.opArrive(t)
-		things, names = []modelOp{o}, []string{o.what}
-	} else {
-		things, names = h.some(t, 1, 3)
-	}
+	things, names := h.some(t, 1, 3)
 	then.run = func() {
 		for _, o := range things {
 			o.run()
@@ -112,6 +104,25 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 	outer.together = true
 	outer.what += fmt.Sprintf("; when %s: %s", then.at, strings.Join(names, ", then "))
 	return outer
+}
+
+// opLate is what sweeps have to fear most: S3 has deleted an object, or there was none, and one arrives before that is
+// recorded. The media is deleted first, if it is not on its way out already.
+func (h *history) opLate(t *rapid.T, batch int) modelOp {
+	m := h.one(t)
+	going := slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return m.state != media.StateDeleting })
+	if len(going) > 0 {
+		m = rapid.SampledFrom(going).Draw(t, "going")
+	}
+	then := &meanwhile{at: rapid.SampledFrom([]string{afterDelete, beforeDelete}).Draw(t, "when"), run: func() { h.arrive(m) }}
+	return modelOp{
+		what: fmt.Sprintf("delete media %d, and sweep, %d at a time; when %s: an object of it arrives, and the consumer learns of it", m.n, batch, then.at),
+		run: func() {
+			h.discard(m, media.EventDelete, "")
+			h.sweep(batch, then)
+		},
+		together: true,
+	}
 }
 
 // some chooses things that may be done while others are.

@@ -123,10 +123,12 @@ func (h *history) opArrive(t *rapid.T) modelOp {
 		among = h.media
 	}
 	m := rapid.SampledFrom(among).Draw(t, "late media")
-	return modelOp{what: fmt.Sprintf("an object of media %d arrives, and the consumer learns of it", m.n), run: func() {
-		h.overwrite(m, m.content(0))
-		h.consumeOrFind(1<<30, 100, nil)
-	}}
+	return modelOp{what: fmt.Sprintf("an object of media %d arrives, and the consumer learns of it", m.n), run: func() { h.arrive(m) }}
+}
+
+func (h *history) arrive(m *modelMedia) {
+	h.overwrite(m, m.content(0))
+	h.consumeOrFind(1<<30, 100, nil)
 }
 
 func (h *history) opBegin(t *rapid.T) modelOp {
