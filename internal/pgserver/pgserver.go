@@ -165,8 +165,9 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.again(ctx, func(p *process) error { return p.shutDown(ctx) })
 }
 
-// Crash kills the server without warning and starts it again, which makes it recover from its log: what was
-// committed is there, what was in progress is not.
+// Crash kills the server without warning and starts it again, which makes it recover from its log. What was in progress
+// is gone. What was committed is there if the server is Durable, or if the session that committed had
+// synchronous_commit on; otherwise the last of it may be lost.
 func (s *Server) Crash(ctx context.Context) error {
 	return s.again(ctx, func(p *process) error { return p.kill() })
 }
