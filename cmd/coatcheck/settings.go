@@ -11,7 +11,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/consumer"
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/rpc"
-	"github.com/coatcheck/coatcheck/internal/sweep"
+	"github.com/coatcheck/coatcheck/internal/schedule"
 )
 
 // The settings, one struct for each part. A flag's help is its documentation: it tells the trade-off.
@@ -67,18 +67,18 @@ type sweepSettings struct {
 	SweepCron     string        `name:"sweep-cron" env:"COATCHECK_SWEEP_CRON" group:"Sweeper" placeholder:"EXPR" help:"Cron expression in UTC instead of an interval, such as \"*/5 * * * *\"."`
 }
 
-func (s sweepSettings) schedule() (sweep.Schedule, error) {
+func (s sweepSettings) schedule() (schedule.Schedule, error) {
 	switch {
 	case s.SweepInterval != 0 && s.SweepCron != "":
 		return nil, errors.New("--sweep-interval and --sweep-cron are both set: give one of them")
 	case s.SweepCron != "":
-		return sweep.Cron(s.SweepCron)
+		return schedule.Cron(s.SweepCron)
 	case s.SweepInterval < 0:
 		return nil, fmt.Errorf("--sweep-interval is %s: must be more than 0s", s.SweepInterval)
 	case s.SweepInterval == 0:
-		return sweep.Every(time.Minute), nil
+		return schedule.Every(time.Minute), nil
 	}
-	return sweep.Every(s.SweepInterval), nil
+	return schedule.Every(s.SweepInterval), nil
 }
 
 type logSettings struct {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/backoff"
+	"github.com/coatcheck/coatcheck/internal/schedule"
 )
 
 // Config is what an operator may set of a sweeper. [DefaultConfig] has sound values.
@@ -24,16 +25,16 @@ type Config struct {
 	// Backoff is how long a failed deletion waits: a sooner retry ends a short fault sooner, and asks an S3 that is
 	// failing more often.
 	Backoff backoff.Policy
-	// Schedule says when Run makes its passes; see [Every] and [Cron]. It may be nil where Run is not called. What is
+	// Schedule says when Run makes its passes. It may be nil where Run is not called. What is
 	// due waits for the next pass, so windows are kept to within the schedule's interval.
-	Schedule Schedule
+	Schedule schedule.Schedule
 }
 
 // DefaultConfig returns the config that suits most.
 func DefaultConfig() Config {
 	return Config{
 		BatchSize: 1000, HeadConcurrency: 32, Lease: 2 * time.Minute, PassLimit: 10 * time.Minute,
-		Backoff: backoff.Policy{Base: time.Minute, Max: time.Hour}, Schedule: Every(time.Minute),
+		Backoff: backoff.Policy{Base: time.Minute, Max: time.Hour}, Schedule: schedule.Every(time.Minute),
 	}
 }
 
@@ -58,8 +59,8 @@ func (c Config) check() error {
 		return fmt.Errorf("sweep back-off begins at %v and ends at %v: must be positive, and the end not before the beginning",
 			c.Backoff.Base, c.Backoff.Max)
 	}
-	if interval, ok := c.Schedule.(every); ok && interval <= 0 {
-		return fmt.Errorf("sweep interval is %v, must be positive", time.Duration(interval))
+	if err := schedule.Check(c.Schedule); err != nil {
+		return fmt.Errorf("sweep %w", err)
 	}
 	return nil
 }

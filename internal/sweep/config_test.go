@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coatcheck/coatcheck/internal/schedule"
 	"github.com/coatcheck/coatcheck/internal/sweep"
 )
 
@@ -17,7 +18,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"lease is 1s":           func(c *sweep.Config) { c.Lease = time.Second },
 		"pass limit is 0s":      func(c *sweep.Config) { c.PassLimit = 0 },
 		"back-off begins at":    func(c *sweep.Config) { c.Backoff.Max = c.Backoff.Base - 1 },
-		"interval is 0s":        func(c *sweep.Config) { c.Schedule = sweep.Every(0) },
+		"interval is 0s":        func(c *sweep.Config) { c.Schedule = schedule.Every(0) },
 	} {
 		c := sweep.DefaultConfig()
 		change(&c)

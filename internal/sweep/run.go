@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/backoff"
+	"github.com/coatcheck/coatcheck/internal/schedule"
 )
 
 // Run makes passes as the schedule says until the context ends, and returns when the last one has. A pass that
@@ -17,7 +18,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		return errors.New("sweep: there is no schedule")
 	}
 	s.logger.Info("sweep: scheduled", "schedule", fmt.Sprint(s.config.Schedule))
-	next := s.firstPass(s.now())
+	next := schedule.First(s.config.Schedule, s.now())
 	for {
 		if err := backoff.Sleep(ctx, max(0, next.Sub(s.now()))); err != nil {
 			return nil
@@ -27,15 +28,6 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		s.log(ctx, r, err, s.now().Sub(started))
 		next = s.config.Schedule.Next(started)
 	}
-}
-
-func (s *Sweeper) firstPass(now time.Time) time.Time {
-	if early, ok := s.config.Schedule.(interface {
-		first(t time.Time) time.Time
-	}); ok {
-		return early.first(now)
-	}
-	return s.config.Schedule.Next(now)
 }
 
 func (s *Sweeper) log(ctx context.Context, r Result, err error, took time.Duration) {

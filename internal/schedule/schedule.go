@@ -1,4 +1,5 @@
-package sweep
+// Package schedule says when periodic work is done: at an interval, or at the times of a cron expression.
+package schedule
 
 import (
 	"fmt"
@@ -15,19 +16,30 @@ type Schedule interface {
 	Next(t time.Time) time.Time
 }
 
-// Every makes a pass each time the interval has passed. The first comes after a random part of it, a minute at most,
-// so that replicas that start together do not sweep together.
-func Every(interval time.Duration) Schedule { return every(interval) }
-
-type every time.Duration
-
-func (e every) Next(t time.Time) time.Time { return t.Add(time.Duration(e)) }
-
-func (e every) first(t time.Time) time.Time {
-	return t.Add(rand.N(max(1, min(time.Duration(e), time.Minute))))
+// Check is an error when the schedule names no times.
+func Check(s Schedule) error {
+	if interval, ok := s.(Every); ok && interval <= 0 {
+		return fmt.Errorf("interval is %v, must be positive", time.Duration(interval))
+	}
+	return nil
 }
 
-func (e every) String() string { return "every " + time.Duration(e).String() }
+// First returns the time of a process's first pass after t.
+func First(s Schedule, t time.Time) time.Time {
+	if e, ok := s.(Every); ok {
+		return t.Add(rand.N(max(1, min(time.Duration(e), time.Minute))))
+	}
+	return s.Next(t)
+}
+
+// Every makes a pass each time the interval has passed. The first comes after a random part of it, a minute at most,
+// so that replicas that start together do not work together.
+type Every time.Duration
+
+// Next implements [Schedule].
+func (e Every) Next(t time.Time) time.Time { return t.Add(time.Duration(e)) }
+
+func (e Every) String() string { return "every " + time.Duration(e).String() }
 
 // Cron makes passes at the times of a cron expression, in UTC: minute, hour, day of month, month and day of week, or
 // one of @hourly, @daily, @weekly, @monthly, @yearly. It is an error when the expression is malformed or names no
