@@ -18,9 +18,17 @@ import (
 // Head asks S3 for an object, and reports false when there is none. Everything but a plain "not found" in a bucket
 // that exists is an error: whoever cannot tell must not take the object for absent.
 func (s *Store) Head(ctx context.Context, key string) (o media.Object, found bool, err error) {
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled,
-	})
+	return s.head(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+}
+
+// HeadVersion asks for one version of an object.
+func (s *Store) HeadVersion(ctx context.Context, key, version string) (o media.Object, found bool, err error) {
+	return s.head(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, VersionId: &version, ChecksumMode: types.ChecksumModeEnabled})
+}
+
+func (s *Store) head(ctx context.Context, in *s3.HeadObjectInput) (o media.Object, found bool, err error) {
+	key := aws.ToString(in.Key)
+	out, err := s.client.HeadObject(ctx, in)
 	if status(err) == http.StatusNotFound {
 		// The answer to a HEAD has no body, so that this may as well be a bucket that does not exist.
 		if err := s.mustExist(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -99,6 +100,16 @@ type landArgs struct {
 // Land records that objects exist, in one statement for all of them, and returns what each landing did. Landings of
 // the same media are reduced to one by [media.Gather], so there is one result for each media, in the order of ids.
 func (s *Store) Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error) {
+	results, err := s.land(ctx, s.db, s.time(), source, landings)
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.landed(source, results)
+	return results, nil
+}
+
+// land is Land within whatever db is, without its metrics.
+func (s *Store) land(ctx context.Context, db bun.IDB, now time.Time, source media.Source, landings []media.Landing) ([]media.Landed, error) {
 	if len(landings) == 0 {
 		return nil, nil
 	}
@@ -106,7 +117,6 @@ func (s *Store) Land(ctx context.Context, source media.Source, landings []media.
 	if err := checkLandings(gathered); err != nil {
 		return nil, err
 	}
-	now := s.time()
 	args := landArgs{Now: now, ClaimBy: now.Add(s.windows.Claim), Source: source}
 	results := make([]media.Landed, len(gathered))
 	at := make(map[uuid.UUID]int, len(gathered))
@@ -125,13 +135,12 @@ func (s *Store) Land(ctx context.Context, source media.Source, landings []media.
 		ID      uuid.UUID
 		Verdict media.Verdict
 	}
-	err := s.db.NewRaw(landSQL, args).Scan(ctx, &verdicts)
+	err := db.NewRaw(landSQL, args).Scan(ctx, &verdicts)
 	if err != nil {
 		return nil, unusable(fmt.Errorf("recording landings: %w", err))
 	}
 	for _, v := range verdicts {
 		results[at[v.ID]].Verdict = v.Verdict
 	}
-	s.metrics.landed(source, results)
 	return results, nil
 }

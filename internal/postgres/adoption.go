@@ -1,0 +1,147 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+
+	"github.com/coatcheck/coatcheck/internal/reconcile"
+)
+
+// StageAdoption replaces the list of what is in use below a prefix, in one transaction, and brings the prefix under
+// management; it returns how many entries there are. It is [reconcile.ErrActive] while a run is under way, which may be
+// using the list. A key that occurs twice is an error.
+func (s *Store) StageAdoption(ctx context.Context, prefix string, list iter.Seq2[reconcile.Adoption, error]) (n int64, err error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return 0, unusable(fmt.Errorf("staging an adoption: %w", err))
+	}
+	defer conn.Close()
+	err = conn.Raw(func(driverConn any) error {
+		pgConn, ok := driverConn.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("unexpected connection %T", driverConn)
+		}
+		return pgx.BeginFunc(ctx, pgConn.Conn(), func(tx pgx.Tx) error {
+			// A run is begun by an insert, which waits for this.
+			if _, err := tx.Exec(ctx, `LOCK TABLE coatcheck.reconciliation IN SHARE MODE`); err != nil {
+				return err
+			}
+			var active bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM coatcheck.reconciliation WHERE phase <> 'done')`).Scan(&active); err != nil {
+				return err
+			}
+			if active {
+				return reconcile.ErrActive
+			}
+			if _, err := tx.Exec(ctx, `DELETE FROM coatcheck.adoption`); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `INSERT INTO coatcheck.adopted_prefix (prefix, adopted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+				prefix, s.time()); err != nil {
+				return err
+			}
+			source := &adoptionRows{prefix: prefix}
+			next, stop := iter.Pull2(list)
+			defer stop()
+			source.pull = next
+			var err error
+			n, err = tx.CopyFrom(ctx, pgx.Identifier{"coatcheck", "adoption"}, []string{"key", "claim", "tenant", "owner"}, source)
+			return errors.Join(source.err, err)
+		})
+	})
+	switch {
+	case errors.Is(err, reconcile.ErrActive):
+		return 0, err
+	case sqlState(err) == "23505":
+		return 0, fmt.Errorf("staging an adoption: a key occurs twice in the list: %w", err)
+	case errors.Is(err, driver.ErrBadConn), err != nil:
+		return 0, unusable(fmt.Errorf("staging an adoption: %w", err))
+	}
+	return n, nil
+}
+
+// adoptionRows feeds COPY.
+type adoptionRows struct {
+	prefix string
+	pull   func() (reconcile.Adoption, error, bool)
+	entry  reconcile.Adoption
+	err    error
+}
+
+// Next implements [pgx.CopyFromSource].
+func (a *adoptionRows) Next() bool {
+	entry, err, ok := a.pull()
+	a.entry = entry
+	if ok && err == nil && !storable(entry.Key+entry.Claim+entry.Tenant+entry.Owner) {
+		err = fmt.Errorf("key %.200q: it, its claim, tenant and owner must be UTF-8 without NUL", entry.Key)
+	}
+	a.err = err
+	return ok && err == nil
+}
+
+// Values implements [pgx.CopyFromSource].
+func (a *adoptionRows) Values() ([]any, error) {
+	return []any{a.entry.Key, a.entry.Claim, a.entry.Tenant, a.entry.Owner}, nil
+}
+
+// Err implements [pgx.CopyFromSource].
+func (a *adoptionRows) Err() error { return a.err }
+
+// Adoptions implements [reconcile.Store].
+func (s *Store) Adoptions(ctx context.Context, keys []string) (map[string]reconcile.Adoption, error) {
+	var args struct {
+		Keys []string `bun:"keys,array"`
+	}
+	for _, k := range keys {
+		if storable(k) {
+			args.Keys = append(args.Keys, k)
+		}
+	}
+	found := map[string]reconcile.Adoption{}
+	if len(args.Keys) == 0 {
+		return found, nil
+	}
+	var rows []reconcile.Adoption
+	err := s.db.NewRaw(`SELECT key, claim, tenant, owner FROM coatcheck.adoption WHERE key = ANY (?keys::text[])`, args).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("reading the list of an adoption: %w", err)
+	}
+	for _, a := range rows {
+		found[a.Key] = a
+	}
+	return found, nil
+}
+
+// CloseAdoption implements [reconcile.Store]. What the list claims and a row holds by the same claim is adopted already.
+func (s *Store) CloseAdoption(ctx context.Context, run uuid.UUID) error {
+	now := s.time()
+	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewRaw(`
+			INSERT INTO coatcheck.reconciliation_finding (run_id, kind, key, media_id, size_bytes, detail, found_at)
+			SELECT ?, 'not_adopted', a.key, m.id, m.size_bytes, CASE
+				WHEN m.id IS NULL THEN format('the list says that %s uses it, and there is no such object', a.claim)
+				WHEN m.state = 'confirmed' THEN format('the list says that %s uses it, and another claim holds it', a.claim)
+				ELSE format('the list says that %s uses it, and it is %s: confirm it by the API', a.claim, m.state)
+			END, ?
+			FROM coatcheck.adoption AS a LEFT JOIN coatcheck.media AS m ON m.key = a.key
+			WHERE m.id IS NULL OR m.state <> 'confirmed' OR m.claim <> a.claim
+			ORDER BY a.key`, run, now).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewRaw(`DELETE FROM coatcheck.adoption`).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("closing an adoption: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package reconcile
+
+import "fmt"
+
+// tripped reports whether a run has seen so many strays that it must be looking at the wrong database (R8).
+func tripped(s Settings, c Counts) bool {
+	return c[CountStrays] > 0 && float64(c[CountStrays]) > s.MaxStrayShare*float64(c[CountObjects])
+}
+
+// verdict says how a run goes on when all is listed.
+func verdict(s Settings, c Counts) (next Phase, outcome Outcome, explanation string) {
+	switch {
+	case tripped(s, c) && s.Removes():
+		return PhaseDone, OutcomeTripped, tooMany(s, c) + ". Nothing was removed"
+	case tripped(s, c):
+		return PhaseDone, OutcomeFinished, tooMany(s, c) + ". A run that may remove strays would stop here"
+	case s.Removes() && c[CountStrays]+c[CountForeign] > 0:
+		return PhaseRemoving, "", ""
+	default:
+		return PhaseDone, OutcomeFinished, ""
+	}
+}
+
+func tooMany(s Settings, c Counts) string {
+	share := 100 * float64(c[CountStrays]) / float64(max(1, c[CountObjects]))
+	return fmt.Sprintf("%d of %d objects (%.3g %%) have no row, and at most %.3g %% may: this looks like the wrong database, or like one "+
+		"restored from a backup that is older than the objects. If they are strays all the same, as after an adoption, raise --max-stray-share",
+		c[CountStrays], c[CountObjects], share, 100*s.MaxStrayShare)
+}

@@ -1,0 +1,241 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Removal is what became of a page of strays.
+type Removal struct {
+	Position string // everything up to and including it is dealt with
+	Done     bool   // no stray of the shard is left
+	Counts   Counts
+	Removed  []Stray // RemovedTo is set for those in quarantine
+	Failed   []Stray // LastError is set
+	// Unused was taken of the budget and is given back.
+	Unused int
+}
+
+const (
+	removalPage = 500
+	// quarantinePage is smaller: a copy can take minutes.
+	quarantinePage = 32
+)
+
+// removeStrays deals with the strays of a shard that the run has seen, page by page.
+func (r *Reconciler) removeStrays(ctx context.Context, run *Run, shard *Shard) error {
+	limit := removalPage
+	if run.Policy == PolicyQuarantine {
+		limit = quarantinePage
+	}
+	for {
+		strays, err := r.store.SeenStrays(ctx, run.ID, shard.Range, shard.Position, limit)
+		if err != nil {
+			return err
+		}
+		p := &removal{Reconciler: r, run: run, result: Removal{Counts: Counts{}, Done: len(strays) < limit}}
+		if len(strays) > 0 {
+			p.result.Position = strays[len(strays)-1].Key
+		}
+		if err := p.page(ctx, strays); err != nil {
+			return err
+		}
+		before := shard.Counts
+		if err := r.store.EndRemoval(ctx, shard, p.result); err != nil {
+			return err
+		}
+		r.metrics.recorded(before, shard.Counts)
+		if p.result.Done {
+			return nil
+		}
+	}
+}
+
+// removal decides about one page of strays.
+type removal struct {
+	*Reconciler
+	run    *Run
+	result Removal
+}
+
+// page removes what may be removed. The order matters: what costs nothing is asked first; the intent is recorded in the
+// statement that looks the row up for the last time; and S3 is told to delete only what still has the recorded ETag.
+func (p *removal) page(ctx context.Context, strays []Stray) error {
+	var due []Stray
+	for _, s := range strays {
+		switch reason := p.keep(s); reason {
+		case "":
+			due = append(due, s)
+		default:
+			p.result.Counts[reason]++
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	granted, err := p.store.TakeBudget(ctx, p.run.ID, len(due))
+	if err != nil {
+		return err
+	}
+	p.result.Counts[CountKeptBudget] += int64(len(due) - granted)
+	due = due[:granted]
+	p.result.Unused = granted
+	if due, err = p.unchanged(ctx, due); err != nil || len(due) == 0 {
+		return err
+	}
+	may, err := p.store.BeginRemoval(ctx, due)
+	if err != nil {
+		return err
+	}
+	var going []Stray
+	for _, s := range due {
+		if may[s.Key] {
+			going = append(going, s)
+			continue
+		}
+		p.result.Counts[CountKeptRow]++
+	}
+	return p.remove(ctx, going)
+}
+
+// keep returns why a stray is to stay, as far as its record tells, or nothing.
+func (p *removal) keep(s Stray) Count {
+	limit := p.now().Add(-p.run.Grace)
+	switch {
+	case !s.Ours:
+		return CountKeptForeign
+	case s.FirstRun == p.run.ID || s.FirstSeenAt.After(limit) || s.LastModified.After(limit):
+		return CountKeptRecent
+	}
+	return ""
+}
+
+// unchanged returns those that S3 has as they were recorded. One whose removal was begun before and that is gone was
+// removed: the process did not live to say so.
+func (p *removal) unchanged(ctx context.Context, strays []Stray) ([]Stray, error) {
+	type answer struct {
+		same, gone bool
+		err        error
+	}
+	answers := make([]answer, len(strays))
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(p.config.HeadConcurrency, len(strays)) {
+		wg.Go(func() {
+			for i := range next {
+				s, a := strays[i], &answers[i]
+				o, found, err := p.objects.Head(ctx, s.Key)
+				a.err, a.gone = err, err == nil && !found
+				a.same = found && o.ETag == s.ETag && o.SizeBytes == s.SizeBytes &&
+					plainVersion(o.VersionID) == plainVersion(s.VersionID) &&
+					o.LastModified.Truncate(time.Second).Equal(s.LastModified.Truncate(time.Second)) // a HEAD tells no more
+			}
+		})
+	}
+	for i := range strays {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var same []Stray
+	failures := 0
+	for i, a := range answers {
+		switch s := strays[i]; {
+		case a.err != nil:
+			failures++
+			p.failed(s, a.err)
+		case a.same:
+			same = append(same, s)
+		case a.gone && !s.DeletingAt.IsZero():
+			p.removed(s)
+		default:
+			p.result.Counts[CountKeptChanged]++
+		}
+	}
+	if failures > 0 && failures == len(strays) {
+		return nil, fmt.Errorf("S3 could be asked for none of %d strays: %w", len(strays), answers[0].err)
+	}
+	return same, nil
+}
+
+// plainVersion makes one of the two ways in which S3 says that an object has no version of its own.
+func plainVersion(id string) string {
+	if id == "null" {
+		return ""
+	}
+	return id
+}
+
+func (p *removal) remove(ctx context.Context, going []Stray) error {
+	if len(going) == 0 {
+		return nil
+	}
+	quarantine := ""
+	if p.run.Policy == PolicyQuarantine {
+		quarantine = p.run.Quarantine
+	}
+	errs := p.objects.RemoveStrays(ctx, going, quarantine)
+	if len(errs) != len(going) {
+		return fmt.Errorf("%d answers for %d strays", len(errs), len(going))
+	}
+	if err := ctx.Err(); err != nil {
+		return err // what was done is found out when it goes on
+	}
+	var (
+		failures int
+		failure  error // the first
+	)
+	for i, s := range going {
+		switch {
+		case errs[i] == nil:
+			p.removed(s)
+		case errors.Is(errs[i], ErrChanged):
+			p.result.Counts[CountKeptChanged]++
+		default:
+			failures++
+			if failure == nil {
+				failure = errs[i]
+			}
+			p.failed(s, errs[i])
+		}
+	}
+	if failures > 0 {
+		p.logger.WarnContext(ctx, "reconcile: strays could not be removed, the next run tries again",
+			"run", p.run.ID, "strays", failures, "of", len(going), "error", failure)
+	}
+	return nil
+}
+
+func (p *removal) removed(s Stray) {
+	if p.run.Policy == PolicyQuarantine {
+		s.RemovedTo = p.run.Quarantine + s.Key
+	}
+	p.result.Removed = append(p.result.Removed, s)
+	p.result.Counts[CountRemoved]++
+	p.result.Counts[CountRemovedBytes] += s.SizeBytes
+	p.result.Unused--
+}
+
+func (p *removal) failed(s Stray, err error) {
+	s.LastError = bounded(err.Error())
+	p.result.Failed = append(p.result.Failed, s)
+	p.result.Counts[CountKeptUnclear]++
+}
+
+// maxError is how many bytes of an error are kept.
+const maxError = 500
+
+// bounded makes text fit a row: Postgres takes neither broken UTF-8 nor zero bytes.
+func bounded(text string) string {
+	if len(text) > maxError {
+		text = text[:maxError]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
+}

@@ -1,0 +1,84 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// Listed is what a listing, or an inventory, tells of one key.
+type Listed struct {
+	Key          string
+	SizeBytes    int64
+	ETag         string // without quotes
+	VersionID    string // of the current object; empty on a bucket that never had versions
+	LastModified time.Time
+	// NoObject means that the key has only noncurrent versions or delete markers.
+	NoObject bool
+	// Noncurrent are the ids of its other versions, and NoncurrentBytes their sizes together.
+	Noncurrent      []string
+	NoncurrentBytes int64
+	DeleteMarkers   int
+}
+
+// Row is what a run reads of a media.
+type Row struct {
+	ID          uuid.UUID
+	Key         string
+	State       media.State
+	SizeBytes   int64
+	ETag        string
+	VersionID   string
+	LandedAt    time.Time
+	LandedBy    media.Source
+	Overwritten bool
+	Revision    int64
+}
+
+// Landed reports whether the row says that there is an object which is wanted.
+func (r *Row) Landed() bool {
+	return r.State == media.StateUploaded || r.State == media.StateConfirmed
+}
+
+// Upload is an unfinished multipart upload.
+type Upload struct {
+	Key       string
+	ID        string
+	StartedAt time.Time
+}
+
+// Stray is an object that no row explains, as it was when it was last seen.
+type Stray struct {
+	Key          string
+	SizeBytes    int64
+	ETag         string
+	VersionID    string
+	LastModified time.Time
+	// Ours means that the key is one that coatcheck mints, or below a prefix that was adopted. What is not cannot be
+	// attributed to anybody, and is never removed.
+	Ours        bool
+	FirstSeenAt time.Time
+	FirstRun    uuid.UUID
+	LastSeenAt  time.Time
+	LastRun     uuid.UUID
+	DeletingAt  time.Time // when a removal was begun; zero when none is
+	RemovedAt   time.Time
+	RemovedTo   string // key in quarantine
+	Attempts    int
+	LastError   string
+}
+
+// Missing is a media that has landed and whose object S3 does not have.
+type Missing struct {
+	Media       *media.Media
+	FirstSeenAt time.Time
+	LastSeenAt  time.Time
+	LastRun     uuid.UUID
+}
+
+// Adoption is what the list of an adoption says of a key that is in use.
+type Adoption struct {
+	Key, Claim, Tenant, Owner string
+}
