@@ -29,13 +29,18 @@ output "dead_letter_queue_arn" {
 }
 
 output "policy_arns" {
-  description = "ARNs of the IAM policies by process (api, consumer, sweeper, redrive); empty when create_policies is false."
+  description = "ARNs of the IAM policies by process (api, consumer, sweeper, reconciler, redrive); empty when create_policies is false."
   value       = { for process, policy in aws_iam_policy.process : process => policy.arn }
 }
 
 output "policy_documents" {
   description = "The same policies as JSON, for those who make IAM policies elsewhere."
   value       = local.policy_documents
+}
+
+output "quarantine_prefix" {
+  description = "Prefix that strays may be copied to, for the reconciler's configuration; null when there is none."
+  value       = var.quarantine_prefix
 }
 
 output "alarm_arns" {
