@@ -54,6 +54,7 @@ locals {
   # prefix that holds media. With versioning, what expires here stays for noncurrent_version_days longer.
   expiring_prefixes = concat(
     var.quarantine_prefix == null ? [] : [{ id = "expire-quarantine", prefix = var.quarantine_prefix, days = var.quarantine_days }],
+    local.inventory_in_own_bucket ? [{ id = "expire-inventory", prefix = local.inventory_folder, days = var.inventory.keep_days }] : [],
   )
 }
 

@@ -27,7 +27,7 @@ locals {
 }
 
 resource "aws_s3_bucket_policy" "media" {
-  count = var.require_tls || var.enforce_write_once ? 1 : 0
+  count = var.require_tls || var.enforce_write_once || local.inventory_in_own_bucket ? 1 : 0
 
   bucket = aws_s3_bucket.media.id
   policy = jsonencode({
@@ -35,6 +35,7 @@ resource "aws_s3_bucket_policy" "media" {
     Statement = concat(
       var.require_tls ? [local.bucket_statement_tls] : [],
       var.enforce_write_once ? [local.bucket_statement_write_once] : [],
+      local.inventory_in_own_bucket ? [local.bucket_statement_inventory] : [],
     )
   })
 

@@ -55,5 +55,20 @@ locals {
       Action   = ["s3:PutObject", "s3:PutObjectTagging"]
       Resource = "${aws_s3_bucket.media.arn}/${prefix}*"
     }],
+
+    [for folder in compact([local.inventory_folder]) : {
+      Sid      = "ReadInventory"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = "${local.inventory_bucket_arn}/${folder}*"
+    }],
+    # A manifest lies in a folder named for the minute in which S3 began to scan: the newest has to be looked for.
+    [for folder in compact([local.inventory_folder]) : {
+      Sid       = "FindNewestInventory"
+      Effect    = "Allow"
+      Action    = ["s3:ListBucket"]
+      Resource  = local.inventory_bucket_arn
+      Condition = { StringLike = { "s3:prefix" = ["${folder}*"] } }
+    }],
   )
 }

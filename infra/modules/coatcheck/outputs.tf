@@ -43,6 +43,16 @@ output "quarantine_prefix" {
   value       = var.quarantine_prefix
 }
 
+output "inventory_location" {
+  description = "Where the bucket's inventory is delivered, s3://BUCKET/PREFIX/: the manifests of all reports lie below it. Null without an inventory."
+  value       = var.inventory == null ? null : "s3://${local.inventory_bucket_name}/${local.inventory_folder}"
+}
+
+output "inventory_bucket_policy" {
+  description = "Bucket policy, as JSON, without which S3 delivers nothing to a destination bucket of its own. Null without an inventory, and when it goes to this bucket, whose policy says so already."
+  value       = var.inventory == null || local.inventory_in_own_bucket ? null : jsonencode({ Version = "2012-10-17", Statement = [local.bucket_statement_inventory] })
+}
+
 output "alarm_arns" {
   description = "ARNs of the alarms by name (dead-letters, oldest-message, in-flight); empty when create_alarms is false."
   value       = { for name, alarm in aws_cloudwatch_metric_alarm.queue : name => alarm.arn }

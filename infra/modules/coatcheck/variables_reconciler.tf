@@ -57,3 +57,52 @@ variable "quarantine_days" {
     error_message = "quarantine_days must be a whole number from 1 to 3650."
   }
 }
+
+variable "inventory" {
+  description = "Has S3 write an inventory of the bucket, and lets the reconciler read it; null: none, {}: as the defaults say. bucket_name: null for this bucket, or one in the same region, whose policy must then hold the output inventory_bucket_policy. account_id: owner of that bucket; null for this account. prefix: folder that the reports go to, ending with '/'. format: CSV or Parquet. frequency: Daily or Weekly. keep_days: days after which reports in this bucket expire. With kms_key_arn they are encrypted with that key, whose policy must let s3.amazonaws.com use kms:GenerateDataKey, or S3 delivers nothing."
+  type = object({
+    bucket_name = optional(string)
+    account_id  = optional(string)
+    prefix      = optional(string, "inventory/")
+    format      = optional(string, "CSV")
+    frequency   = optional(string, "Daily")
+    keep_days   = optional(number, 30)
+  })
+  default = null
+
+  validation {
+    condition     = try(var.inventory.bucket_name, null) == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.inventory.bucket_name))
+    error_message = "inventory.bucket_name must be the name of a bucket, and not its ARN."
+  }
+
+  validation {
+    condition     = try(var.inventory.account_id, null) == null ? true : can(regex("^[0-9]{12}$", var.inventory.account_id))
+    error_message = "inventory.account_id must be the 12 digits of an account."
+  }
+
+  validation {
+    condition     = var.inventory == null ? true : can(regex("^([A-Za-z0-9_.-]+/)+$", var.inventory.prefix)) && length(var.inventory.prefix) <= 200
+    error_message = "inventory.prefix must be at most 200 characters: one or more names of A-Z, a-z, 0-9, '_', '.' and '-', each followed by one '/', and no '/' in front."
+  }
+
+  # Under key_prefix S3's reports would be refused and told of as uploads; under an adopted prefix they would be strays.
+  validation {
+    condition = var.inventory == null ? true : coalesce(var.inventory.bucket_name, var.bucket_name) != var.bucket_name || !anytrue([
+      for p in concat([var.key_prefix], tolist(var.adopted_prefixes), compact([var.quarantine_prefix])) :
+      startswith(p, var.inventory.prefix) || startswith(var.inventory.prefix, p)
+    ])
+    error_message = "inventory.prefix must not overlap key_prefix, adopted_prefixes or quarantine_prefix when the reports go to this bucket."
+  }
+
+  # ORC is S3's third; the reconciler does not read it.
+  validation {
+    condition     = var.inventory == null ? true : contains(["CSV", "Parquet"], var.inventory.format) && contains(["Daily", "Weekly"], var.inventory.frequency)
+    error_message = "inventory.format must be CSV or Parquet, and inventory.frequency Daily or Weekly."
+  }
+
+  # A weekly report has to last until the next one is there.
+  validation {
+    condition     = var.inventory == null ? true : var.inventory.keep_days >= 8 && var.inventory.keep_days <= 3650 && floor(var.inventory.keep_days) == var.inventory.keep_days
+    error_message = "inventory.keep_days must be a whole number from 8 to 3650."
+  }
+}

@@ -1,7 +1,7 @@
 # What is refused, and by which variable. One run holds one wrong value each for many variables, because every run
 # starts the provider anew; every variable that is named has to refuse, and no other may. A variable is not
-# asked when one that it looks at has refused already, so adopted_prefixes and quarantine_prefix, which look at
-# those before them, have runs of their own.
+# asked when one that it looks at has refused already, so adopted_prefixes, quarantine_prefix and inventory, each of
+# which looks at those before it, have runs of their own.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -246,5 +246,72 @@ run "quarantine_around_adopted" {
   }
   expect_failures = [
     var.quarantine_prefix,
+  ]
+}
+
+# Reports that would be refused, and told as uploads.
+run "inventory_inside_managed" {
+  command = plan
+  variables {
+    inventory = { prefix = "media/inventory/" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# Reports that would be strays.
+run "inventory_inside_adopted" {
+  command = plan
+  variables {
+    adopted_prefixes = ["old/"]
+    inventory        = { prefix = "old/inventory/" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# Reports that would expire as quarantine does, in this bucket by its name.
+run "inventory_inside_quarantine" {
+  command = plan
+  variables {
+    inventory = { bucket_name = "acme-uploads", prefix = "quarantine/inventory/" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# A destination by its ARN.
+run "inventory_by_arn" {
+  command = plan
+  variables {
+    inventory = { bucket_name = "arn:aws:s3:::acme-reports" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# A format that S3 has and the reconciler has not.
+run "inventory_format" {
+  command = plan
+  variables {
+    inventory = { format = "ORC" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# A weekly report that would be gone before the next one came.
+run "inventory_gap" {
+  command = plan
+  variables {
+    inventory = { frequency = "Weekly", keep_days = 7 }
+  }
+  expect_failures = [
+    var.inventory,
   ]
 }
