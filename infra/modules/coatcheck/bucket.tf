@@ -49,6 +49,15 @@ resource "aws_s3_bucket_versioning" "media" {
   }
 }
 
+locals {
+  # The only places where current objects expire by age. The validation of the variables keeps them apart from every
+  # prefix that holds media. With versioning, what expires here stays for noncurrent_version_days longer.
+  expiring_prefixes = concat(
+    var.quarantine_prefix == null ? [] : [{ id = "expire-quarantine", prefix = var.quarantine_prefix, days = var.quarantine_days }],
+    local.inventory_in_own_bucket ? [{ id = "expire-inventory", prefix = local.inventory_folder, days = var.inventory.keep_days }] : [],
+  )
+}
+
 resource "aws_s3_bucket_lifecycle_configuration" "media" {
   bucket = aws_s3_bucket.media.id
 
@@ -64,7 +73,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "media" {
   }
 
   # Kept when versioning is off: a bucket whose versioning was suspended still holds versions, and on one that
-  # never had any the rule finds nothing. Current objects are never expired; that decision is the sweeper's.
+  # never had any the rule finds nothing. Current media are never expired; that decision is the sweeper's.
   rule {
     id     = "expire-noncurrent-versions"
     status = "Enabled"
@@ -77,6 +86,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "media" {
 
     expiration {
       expired_object_delete_marker = true
+    }
+  }
+
+  dynamic "rule" {
+    for_each = local.expiring_prefixes
+
+    content {
+      id     = rule.value.id
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value.prefix
+      }
+
+      expiration {
+        days = rule.value.days
+      }
     }
   }
 

@@ -1,15 +1,23 @@
 # One policy for each process, and one for the person who sends dead letters back. Each grants what that process
-# calls and nothing else; a process that runs several roles is given several policies.
+# calls and nothing else; a process that runs several roles is given several policies. The reconciler's is long
+# enough for a file of its own, iam_reconciler.tf.
 
 locals {
   # Presigning asks nothing of AWS, but a presigned request can do only what its signer may: the API holds the
   # right to write what it lets others write.
   api_statements = [
+    # New keys are minted under key_prefix only: adopted media can be downloaded, never added to.
     {
-      Sid      = "PresignUploadsAndReadObjects"
+      Sid      = "PresignUploads"
       Effect   = "Allow"
-      Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-      Resource = local.managed_objects_arn
+      Action   = ["s3:PutObject"]
+      Resource = local.minted_objects_arn
+    },
+    {
+      Sid      = "PresignDownloadsAndReadObjects"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+      Resource = local.managed_objects_arns
     },
     # HEAD of a key that does not exist answers 404 to those who may list, and 403 to all others. Only a 404 says
     # that an upload has not landed.
@@ -18,7 +26,7 @@ locals {
       Effect    = "Allow"
       Action    = ["s3:ListBucket"]
       Resource  = aws_s3_bucket.media.arn
-      Condition = local.managed_prefix_condition
+      Condition = local.managed_prefixes_condition
     },
   ]
 
@@ -45,8 +53,8 @@ locals {
     },
   ]
 
-  # The grants on versions stay when versioning is off: versions outlive its suspension, and where there never
-  # were any they allow nothing more.
+  # Adopted media are deleted like all others once the product has released them. The grants on versions stay when
+  # versioning is off: versions outlive its suspension, and where there never were any they allow nothing more.
   sweeper_statements = [
     {
       Sid    = "LookAtAndDeleteObjects"
@@ -57,14 +65,14 @@ locals {
         "s3:GetObject",
         "s3:GetObjectVersion",
       ]
-      Resource = local.managed_objects_arn
+      Resource = local.managed_objects_arns
     },
     {
-      Sid       = "ListManagedPrefix"
+      Sid       = "ListManagedPrefixes"
       Effect    = "Allow"
       Action    = ["s3:ListBucket", "s3:ListBucketVersions"]
       Resource  = aws_s3_bucket.media.arn
-      Condition = local.managed_prefix_condition
+      Condition = local.managed_prefixes_condition
     },
     # Whether deleting an object means deleting its versions one by one.
     {
@@ -99,19 +107,23 @@ locals {
     },
   ]
 
+  # Nothing that may change later goes in here: IAM cannot change a description, so that another adopted prefix
+  # would replace the policies.
   policy_descriptions = {
-    api      = "coatcheck api: presign uploads and downloads, look at objects under ${var.key_prefix}"
-    consumer = "coatcheck consumer: receive and acknowledge notifications"
-    sweeper  = "coatcheck sweeper: list, look at and delete objects under ${var.key_prefix}"
-    redrive  = "coatcheck operator: send dead letters back to the queue"
+    api        = "coatcheck api: presign uploads and downloads, look at objects under ${var.key_prefix}"
+    consumer   = "coatcheck consumer: receive and acknowledge notifications"
+    sweeper    = "coatcheck sweeper: list, look at and delete objects under ${var.key_prefix}"
+    reconciler = "coatcheck reconciler: compare the bucket with the database, delete or quarantine what no row explains"
+    redrive    = "coatcheck operator: send dead letters back to the queue"
   }
 
   # As strings, because the lists hold objects of different types and would not fit one map.
   policy_documents = {
-    api      = jsonencode({ Version = "2012-10-17", Statement = concat(local.api_statements, local.api_kms_statements) })
-    consumer = jsonencode({ Version = "2012-10-17", Statement = concat(local.consumer_statements, local.consumer_kms_statements) })
-    sweeper  = jsonencode({ Version = "2012-10-17", Statement = concat(local.sweeper_statements, local.sweeper_kms_statements) })
-    redrive  = jsonencode({ Version = "2012-10-17", Statement = concat(local.redrive_statements, local.redrive_kms_statements) })
+    api        = jsonencode({ Version = "2012-10-17", Statement = concat(local.api_statements, local.api_kms_statements) })
+    consumer   = jsonencode({ Version = "2012-10-17", Statement = concat(local.consumer_statements, local.consumer_kms_statements) })
+    sweeper    = jsonencode({ Version = "2012-10-17", Statement = concat(local.sweeper_statements, local.sweeper_kms_statements) })
+    reconciler = jsonencode({ Version = "2012-10-17", Statement = concat(local.reconciler_statements, local.reconciler_kms_statements) })
+    redrive    = jsonencode({ Version = "2012-10-17", Statement = concat(local.redrive_statements, local.redrive_kms_statements) })
   }
 
   attachments = merge([

@@ -20,6 +20,16 @@ locals {
     Condition = { StringEquals = { "kms:ViaService" = "s3.${local.region}.${local.dns_suffix}" } }
   }]
 
+  # A copy is written anew, and takes a data key; without a quarantine the reconciler writes nothing.
+  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+  reconciler_kms_statements = var.kms_key_arn == null ? [] : [{
+    Sid       = "ReadChecksumsAndCopyObjects"
+    Effect    = "Allow"
+    Action    = concat(["kms:Decrypt"], var.quarantine_prefix == null ? [] : ["kms:GenerateDataKey"])
+    Resource  = var.kms_key_arn
+    Condition = { StringEquals = { "kms:ViaService" = "s3.${local.region}.${local.dns_suffix}" } }
+  }]
+
   consumer_kms_statements = var.queue_kms_key_arn == null ? [] : [{
     Sid       = "DecryptMessages"
     Effect    = "Allow"

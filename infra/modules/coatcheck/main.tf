@@ -12,10 +12,14 @@ locals {
   # The queues lie in the account that this module runs in, and so does the bucket.
   account_id = split(":", aws_sqs_queue.dead_letters.arn)[4]
 
-  # Every grant on objects ends here: nothing outside the managed prefix can be read, written or deleted.
-  managed_objects_arn = "${aws_s3_bucket.media.arn}/${var.key_prefix}*"
+  # Where uploads go. Only here is anything new allowed to appear.
+  minted_objects_arn = "${aws_s3_bucket.media.arn}/${var.key_prefix}*"
+
+  # Every grant to read or delete media ends here: nothing under any other prefix can be looked at or deleted.
+  managed_prefixes     = concat([var.key_prefix], tolist(var.adopted_prefixes))
+  managed_objects_arns = [for prefix in local.managed_prefixes : "${aws_s3_bucket.media.arn}/${prefix}*"]
 
   # Condition of a listing. S3 also holds it against the key of a HEAD or GET when that finds nothing, to choose
   # between the answers 404 and 403, so it has to admit keys as well as the prefix itself.
-  managed_prefix_condition = { StringLike = { "s3:prefix" = "${var.key_prefix}*" } }
+  managed_prefixes_condition = { StringLike = { "s3:prefix" = [for prefix in local.managed_prefixes : "${prefix}*"] } }
 }

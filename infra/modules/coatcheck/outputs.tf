@@ -29,13 +29,28 @@ output "dead_letter_queue_arn" {
 }
 
 output "policy_arns" {
-  description = "ARNs of the IAM policies by process (api, consumer, sweeper, redrive); empty when create_policies is false."
+  description = "ARNs of the IAM policies by process (api, consumer, sweeper, reconciler, redrive); empty when create_policies is false."
   value       = { for process, policy in aws_iam_policy.process : process => policy.arn }
 }
 
 output "policy_documents" {
   description = "The same policies as JSON, for those who make IAM policies elsewhere."
   value       = local.policy_documents
+}
+
+output "quarantine_prefix" {
+  description = "Prefix that strays may be copied to, for the reconciler's configuration; null when there is none."
+  value       = var.quarantine_prefix
+}
+
+output "inventory_location" {
+  description = "Where the bucket's inventory is delivered, s3://BUCKET/PREFIX/: the manifests of all reports lie below it. Null without an inventory."
+  value       = var.inventory == null ? null : "s3://${local.inventory_bucket_name}/${local.inventory_folder}"
+}
+
+output "inventory_bucket_policy" {
+  description = "Bucket policy, as JSON, without which S3 delivers nothing to a destination bucket of its own. Null without an inventory, and when it goes to this bucket, whose policy says so already."
+  value       = var.inventory == null || local.inventory_in_own_bucket ? null : jsonencode({ Version = "2012-10-17", Statement = [local.bucket_statement_inventory] })
 }
 
 output "alarm_arns" {

@@ -94,7 +94,9 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   })
 }
 
-# S3 sends a test message when this is set, and refuses a queue that would not take it.
+# S3 sends a test message when this is set, and refuses a queue that would not take it. Uploads are the only thing
+# told: what is copied into quarantine, what something else writes under an adopted prefix and S3's own inventory lie
+# outside key_prefix.
 resource "aws_s3_bucket_notification" "media" {
   bucket = aws_s3_bucket.media.id
 

@@ -30,7 +30,7 @@ variable "name" {
 }
 
 variable "key_prefix" {
-  description = "Prefix of the keys that coatcheck mints, ending with '/'. Notifications, IAM policies and every deletion stay below it."
+  description = "Prefix of the keys that coatcheck mints, ending with '/'. Notifications stay below it, and so do IAM policies and every deletion, but for adopted_prefixes."
   type        = string
   default     = "media/"
   nullable    = false

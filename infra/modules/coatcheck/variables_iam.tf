@@ -18,14 +18,14 @@ variable "policy_path" {
 }
 
 variable "attach_policies_to_roles" {
-  description = "Names of existing roles to attach the policies to, by process: { api = [\"my-api-task\"], consumer = [...], sweeper = [...], redrive = [\"oncall\"] }. One role may stand under several. The names have to be known when planning."
+  description = "Names of existing roles to attach the policies to, by process: { api = [\"my-api-task\"], consumer = [...], sweeper = [...], reconciler = [...], redrive = [\"oncall\"] }. One role may stand under several. The names have to be known when planning."
   type        = map(set(string))
   default     = {}
   nullable    = false
 
   validation {
-    condition     = alltrue([for k in keys(var.attach_policies_to_roles) : contains(["api", "consumer", "sweeper", "redrive"], k)])
-    error_message = "attach_policies_to_roles knows the keys api, consumer, sweeper and redrive, and no others."
+    condition     = alltrue([for k in keys(var.attach_policies_to_roles) : contains(["api", "consumer", "sweeper", "reconciler", "redrive"], k)])
+    error_message = "attach_policies_to_roles knows the keys api, consumer, sweeper, reconciler and redrive, and no others."
   }
 
   validation {

@@ -98,6 +98,7 @@ run "by_choice" {
     cors_allowed_origins            = []
     abort_incomplete_multipart_days = 2
     noncurrent_version_days         = 30
+    quarantine_prefix               = null
     versioning                      = true
   }
 
@@ -138,7 +139,7 @@ run "by_choice" {
   }
   assert {
     condition     = length(aws_s3_bucket_lifecycle_configuration.media.rule) == 2 && length(aws_s3_bucket_lifecycle_configuration.media.rule[0].expiration) == 0
-    error_message = "No rule may expire current objects: what is claimed is never deleted."
+    error_message = "Without a quarantine no rule may expire current objects: what is claimed is never deleted."
   }
 
   assert {

@@ -45,7 +45,7 @@ run "s3_and_sqs_only" {
     error_message = "The policies must be optional."
   }
   assert {
-    condition     = keys(output.policy_documents) == ["api", "consumer", "redrive", "sweeper"]
+    condition     = keys(output.policy_documents) == ["api", "consumer", "reconciler", "redrive", "sweeper"]
     error_message = "The documents must be there for those who make the policies themselves."
   }
 

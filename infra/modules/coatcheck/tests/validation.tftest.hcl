@@ -1,5 +1,7 @@
 # What is refused, and by which variable. One run holds one wrong value each for many variables, because every run
-# starts the provider anew; every variable that is named has to refuse, and no other may.
+# starts the provider anew; every variable that is named has to refuse, and no other may. A variable is not
+# asked when one that it looks at has refused already, so adopted_prefixes, quarantine_prefix and inventory, each of
+# which looks at those before it, have runs of their own.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -129,5 +131,187 @@ run "any_origin_of_a_scheme" {
   }
   expect_failures = [
     var.cors_allowed_origins,
+  ]
+}
+
+# A folder that holds the managed prefix; a stray that is gone at once.
+run "adopted_around_managed" {
+  command = plan
+  variables {
+    key_prefix       = "team/media/"
+    adopted_prefixes = ["team/"]
+    quarantine_days  = 0
+  }
+  expect_failures = [
+    var.adopted_prefixes,
+    var.quarantine_days,
+  ]
+}
+
+# The managed prefix's own folder; days in halves.
+run "adopted_inside_managed" {
+  command = plan
+  variables {
+    adopted_prefixes = ["media/old/"]
+    quarantine_days  = 1.5
+  }
+  expect_failures = [
+    var.adopted_prefixes,
+    var.quarantine_days,
+  ]
+}
+
+# A prefix without its slash, which would take in its neighbours.
+run "adopted_without_slash" {
+  command = plan
+  variables {
+    adopted_prefixes = ["old"]
+  }
+  expect_failures = [
+    var.adopted_prefixes,
+  ]
+}
+
+# A wildcard, which would take in every folder.
+run "adopted_wildcard" {
+  command = plan
+  variables {
+    adopted_prefixes = ["avatars/*/"]
+  }
+  expect_failures = [
+    var.adopted_prefixes,
+  ]
+}
+
+# A prefix inside another.
+run "adopted_twice" {
+  command = plan
+  variables {
+    adopted_prefixes = ["old/", "old/avatars/"]
+  }
+  expect_failures = [
+    var.adopted_prefixes,
+  ]
+}
+
+# More prefixes than a policy holds.
+run "too_many_adopted" {
+  command = plan
+  variables {
+    adopted_prefixes = [for n in range(11) : "old-${n}/"]
+  }
+  expect_failures = [
+    var.adopted_prefixes,
+  ]
+}
+
+# A quarantine without its slash, whose rule would expire its neighbours.
+run "quarantine_without_slash" {
+  command = plan
+  variables {
+    quarantine_prefix = "quarantine"
+  }
+  expect_failures = [
+    var.quarantine_prefix,
+  ]
+}
+
+# Media that would expire, every one.
+run "quarantine_around_managed" {
+  command = plan
+  variables {
+    key_prefix = "quarantine/media/"
+  }
+  expect_failures = [
+    var.quarantine_prefix,
+  ]
+}
+
+# Copies that would be told as uploads.
+run "quarantine_inside_managed" {
+  command = plan
+  variables {
+    quarantine_prefix = "media/quarantine/"
+  }
+  expect_failures = [
+    var.quarantine_prefix,
+  ]
+}
+
+# Adopted media that would expire.
+run "quarantine_around_adopted" {
+  command = plan
+  variables {
+    adopted_prefixes = ["quarantine/old/"]
+  }
+  expect_failures = [
+    var.quarantine_prefix,
+  ]
+}
+
+# Reports that would be refused, and told as uploads.
+run "inventory_inside_managed" {
+  command = plan
+  variables {
+    inventory = { prefix = "media/inventory/" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# Reports that would be strays.
+run "inventory_inside_adopted" {
+  command = plan
+  variables {
+    adopted_prefixes = ["old/"]
+    inventory        = { prefix = "old/inventory/" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# Reports that would expire as quarantine does, in this bucket by its name.
+run "inventory_inside_quarantine" {
+  command = plan
+  variables {
+    inventory = { bucket_name = "acme-uploads", prefix = "quarantine/inventory/" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# A destination by its ARN.
+run "inventory_by_arn" {
+  command = plan
+  variables {
+    inventory = { bucket_name = "arn:aws:s3:::acme-reports" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# A format that S3 has and the reconciler has not.
+run "inventory_format" {
+  command = plan
+  variables {
+    inventory = { format = "ORC" }
+  }
+  expect_failures = [
+    var.inventory,
+  ]
+}
+
+# A weekly report that would be gone before the next one came.
+run "inventory_gap" {
+  command = plan
+  variables {
+    inventory = { frequency = "Weekly", keep_days = 7 }
+  }
+  expect_failures = [
+    var.inventory,
   ]
 }

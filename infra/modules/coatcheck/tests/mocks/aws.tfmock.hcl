@@ -6,7 +6,7 @@ mock_data "aws_region" {
 }
 
 mock_data "aws_partition" {
-  defaults = { dns_suffix = "amazonaws.com" }
+  defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
 }
 
 override_resource {
