@@ -28,6 +28,7 @@ CREATE TABLE coatcheck.reconciliation (
     source_at        timestamptz,
     dry_run          boolean NOT NULL,
     adopt            boolean NOT NULL,
+    adopt_prefix     text NOT NULL,
     policy           text NOT NULL CHECK (policy IN ('report', 'quarantine', 'delete')),
     quarantine       text NOT NULL,
     grace_seconds    double precision NOT NULL CHECK (grace_seconds > 0),

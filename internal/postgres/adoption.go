@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
@@ -15,10 +14,10 @@ import (
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
-// StageAdoption replaces the list of what is in use below a prefix, in one transaction, and brings the prefix under
-// management; it returns how many entries there are. It is [reconcile.ErrActive] while a run is under way, which may be
+// StageAdoption replaces the list of what is in use below a prefix, in one transaction, brings the prefix under
+// management unless it is a trial, and returns how many entries there are. It is [reconcile.ErrActive] while a run is under way, which may be
 // using the list. A key that occurs twice is an error.
-func (s *Store) StageAdoption(ctx context.Context, prefix string, list iter.Seq2[reconcile.Adoption, error]) (n int64, err error) {
+func (s *Store) StageAdoption(ctx context.Context, prefix string, trial bool, list iter.Seq2[reconcile.Adoption, error]) (n int64, err error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return 0, unusable(fmt.Errorf("staging an adoption: %w", err))
@@ -44,11 +43,13 @@ func (s *Store) StageAdoption(ctx context.Context, prefix string, list iter.Seq2
 			if _, err := tx.Exec(ctx, `DELETE FROM coatcheck.adoption`); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `INSERT INTO coatcheck.adopted_prefix (prefix, adopted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
-				prefix, s.time()); err != nil {
-				return err
+			if !trial {
+				if _, err := tx.Exec(ctx, `INSERT INTO coatcheck.adopted_prefix (prefix, adopted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+					prefix, s.time()); err != nil {
+					return err
+				}
 			}
-			source := &adoptionRows{prefix: prefix}
+			source := &adoptionRows{}
 			next, stop := iter.Pull2(list)
 			defer stop()
 			source.pull = next
@@ -62,7 +63,7 @@ func (s *Store) StageAdoption(ctx context.Context, prefix string, list iter.Seq2
 		return 0, err
 	case sqlState(err) == "23505":
 		return 0, fmt.Errorf("staging an adoption: a key occurs twice in the list: %w", err)
-	case errors.Is(err, driver.ErrBadConn), err != nil:
+	case err != nil:
 		return 0, unusable(fmt.Errorf("staging an adoption: %w", err))
 	}
 	return n, nil
@@ -70,10 +71,9 @@ func (s *Store) StageAdoption(ctx context.Context, prefix string, list iter.Seq2
 
 // adoptionRows feeds COPY.
 type adoptionRows struct {
-	prefix string
-	pull   func() (reconcile.Adoption, error, bool)
-	entry  reconcile.Adoption
-	err    error
+	pull  func() (reconcile.Adoption, error, bool)
+	entry reconcile.Adoption
+	err   error
 }
 
 // Next implements [pgx.CopyFromSource].

@@ -23,6 +23,7 @@ type runRow struct {
 	SourceAt       time.Time         `bun:"source_at,nullzero"`
 	DryRun         bool              `bun:"dry_run"`
 	Adopt          bool              `bun:"adopt"`
+	AdoptPrefix    string            `bun:"adopt_prefix"`
 	Policy         reconcile.Policy  `bun:"policy"`
 	Quarantine     string            `bun:"quarantine"`
 	GraceSeconds   float64           `bun:"grace_seconds"`
@@ -67,7 +68,7 @@ func (r *runRow) run() *reconcile.Run {
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	run := &reconcile.Run{
 		ID: r.ID, Settings: reconcile.Settings{
-			Source: r.Source, SourceAt: r.SourceAt, DryRun: r.DryRun, Adopt: r.Adopt, Policy: r.Policy, Quarantine: r.Quarantine,
+			Source: r.Source, SourceAt: r.SourceAt, DryRun: r.DryRun, Adopt: r.Adopt, AdoptPrefix: r.AdoptPrefix, Policy: r.Policy, Quarantine: r.Quarantine,
 			Grace: seconds(r.GraceSeconds), MaxStrayShare: r.MaxStrayShare, DeleteBudget: r.DeleteBudget,
 			AbortUploadsAfter: seconds(r.AbortSeconds),
 		},
@@ -87,7 +88,7 @@ func (s *Store) BeginRun(ctx context.Context, c reconcile.Settings, estimate int
 		return nil, err
 	}
 	r := &runRow{
-		ID: id, Source: c.Source, SourceAt: c.SourceAt.UTC(), DryRun: c.DryRun, Adopt: c.Adopt, Policy: c.Policy, Quarantine: c.Quarantine,
+		ID: id, Source: c.Source, SourceAt: c.SourceAt.UTC(), DryRun: c.DryRun, Adopt: c.Adopt, AdoptPrefix: c.AdoptPrefix, Policy: c.Policy, Quarantine: c.Quarantine,
 		GraceSeconds: c.Grace.Seconds(), MaxStrayShare: c.MaxStrayShare, DeleteBudget: c.DeleteBudget, BudgetLeft: c.DeleteBudget,
 		AbortSeconds: c.AbortUploadsAfter.Seconds(), Estimate: estimate, Phase: reconcile.PhaseListing, StartedAt: s.time(),
 	}

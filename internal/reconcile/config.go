@@ -33,7 +33,7 @@ type Config struct {
 // DefaultSettings returns settings that suit most: they change nothing but what a lost notification would have.
 func DefaultSettings() Settings {
 	return Settings{
-		Source: SourceListing, Policy: PolicyReport, Quarantine: "quarantine/", Grace: 72 * time.Hour, MaxStrayShare: 0.05,
+		Source: SourceListing, Policy: PolicyReport, Quarantine: "coatcheck-quarantine/", Grace: 72 * time.Hour, MaxStrayShare: 0.05,
 		DeleteBudget: 100_000, AbortUploadsAfter: 7 * 24 * time.Hour,
 	}
 }

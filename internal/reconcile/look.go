@@ -109,7 +109,7 @@ func (w *scan) lookAtStrays(ctx context.Context, candidates []candidate, b *Batc
 			ask = append(ask, c)
 			continue
 		}
-		b.Strays = append(b.Strays, w.stray(c.object))
+		w.found(c.object, b)
 	}
 	return w.each(ctx, ask, b, func(ctx context.Context, c candidate, add func(func())) error {
 		o, found, err := w.objects.Head(ctx, c.object.Key)
@@ -123,7 +123,7 @@ func (w *scan) lookAtStrays(ctx context.Context, candidates []candidate, b *Batc
 				b.Counts[CountChanged]++
 			case !listed:
 				c.object.SizeBytes, c.object.ETag, c.object.VersionID, c.object.LastModified = o.SizeBytes, o.ETag, o.VersionID, o.LastModified
-				b.Strays = append(b.Strays, w.stray(c.object))
+				w.found(c.object, b)
 			case w.run.DryRun:
 				b.Counts[CountAdopted]++
 			default:
@@ -134,11 +134,18 @@ func (w *scan) lookAtStrays(ctx context.Context, candidates []candidate, b *Batc
 	})
 }
 
-func (w *scan) stray(o Listed) Stray {
-	return Stray{
+// found puts a stray into the batch. What a trial of an adoption would call one is not managed yet, and gets no record.
+func (w *scan) found(o Listed, b *Batch) {
+	s := Stray{
 		Key: o.Key, SizeBytes: o.SizeBytes, ETag: o.ETag, VersionID: o.VersionID, LastModified: o.LastModified,
 		Ours: w.ours(o.Key, w.adopted),
 	}
+	if w.run.Adopt && w.run.DryRun {
+		b.Counts.stray(s)
+		b.find(KindStray, s.Key, uuid.UUID{}, s.SizeBytes, "no row explains it, and the list does not name it")
+		return
+	}
+	b.Strays = append(b.Strays, s)
 }
 
 // adopt returns the media of an object that was there before coatcheck. Its id tells the time of the object, as an

@@ -119,7 +119,7 @@ func (r *Reconciler) Begin(ctx context.Context, s Settings) (*Run, error) {
 	if err := s.check(r.keys.Prefix()); err != nil {
 		return nil, err
 	}
-	adopted, err := r.store.AdoptedPrefixes(ctx)
+	adopted, err := r.adopted(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +143,15 @@ func (r *Reconciler) Begin(ctx context.Context, s Settings) (*Run, error) {
 	}
 	r.logger.InfoContext(ctx, "reconcile: begun", "run", run.ID, "source", s.Source, "dry_run", s.DryRun, "policy", s.Policy, "shards", run.Shards)
 	return run, nil
+}
+
+// adopted are the prefixes that a run with these settings takes for adopted.
+func (r *Reconciler) adopted(ctx context.Context, s Settings) ([]string, error) {
+	adopted, err := r.store.AdoptedPrefixes(ctx)
+	if s.Adopt {
+		adopted = append(adopted, s.AdoptPrefix)
+	}
+	return adopted, err
 }
 
 // maxFolders is how many folders of a prefix are looked at to cut it into shards.

@@ -27,9 +27,11 @@ type Settings struct {
 	SourceAt time.Time // of an inventory: when its scan began
 	// DryRun records what is found and changes nothing else: no media, no object, no upload.
 	DryRun bool
-	// Adopt makes rows for the objects that the list of an adoption names.
-	Adopt  bool
-	Policy Policy
+	// Adopt makes rows for the objects below AdoptPrefix that the list of an adoption names. In a dry run the prefix is
+	// gone over as if it had been adopted, and no stray is recorded.
+	Adopt       bool
+	AdoptPrefix string
+	Policy      Policy
 	// Quarantine is the prefix that strays are moved below; what is there is passed over.
 	Quarantine string
 	// Grace is how old a stray must be, and how far apart the two runs that saw it, before it is removed. A shorter one

@@ -80,7 +80,7 @@ func (r *Reconciler) shards(ctx context.Context, run *Run, source Source) (done 
 	if run.Phase == PhaseRemoving {
 		phase = ShardListed
 	}
-	adopted, err := r.store.AdoptedPrefixes(ctx)
+	adopted, err := r.adopted(ctx, run.Settings)
 	if err != nil {
 		return 0, err
 	}

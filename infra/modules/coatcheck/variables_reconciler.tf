@@ -30,7 +30,7 @@ variable "adopted_prefixes" {
 variable "quarantine_prefix" {
   description = "Prefix, ending with '/', that strays are copied to before they are deleted, if the reconciler is set to do so: it may then write there, and what lies there expires. null: no quarantine. The value has to be the reconciler's."
   type        = string
-  default     = "quarantine/"
+  default     = "coatcheck-quarantine/"
 
   validation {
     condition     = var.quarantine_prefix == null ? true : can(regex("^([A-Za-z0-9_.-]+/)+$", var.quarantine_prefix)) && length(var.quarantine_prefix) <= 200

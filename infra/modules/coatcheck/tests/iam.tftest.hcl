@@ -52,8 +52,8 @@ run "as_it_comes" {
         "s3:ListBucket arn:aws:s3:::acme-uploads",
         "s3:ListBucketMultipartUploads arn:aws:s3:::acme-uploads",
         "s3:ListBucketVersions arn:aws:s3:::acme-uploads",
-        "s3:PutObject arn:aws:s3:::acme-uploads/quarantine/*",
-        "s3:PutObjectTagging arn:aws:s3:::acme-uploads/quarantine/*",
+        "s3:PutObject arn:aws:s3:::acme-uploads/coatcheck-quarantine/*",
+        "s3:PutObjectTagging arn:aws:s3:::acme-uploads/coatcheck-quarantine/*",
       ]
       redrive = [
         "sqs:CancelMessageMoveTask arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",

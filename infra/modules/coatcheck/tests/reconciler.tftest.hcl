@@ -143,7 +143,7 @@ run "inventory_in_this_bucket" {
   }
   assert {
     condition = [for r in slice(aws_s3_bucket_lifecycle_configuration.media.rule, 2, length(aws_s3_bucket_lifecycle_configuration.media.rule)) : "${r.id} ${r.status} ${r.filter[0].prefix} ${r.expiration[0].days}"] == [
-      "expire-quarantine Enabled quarantine/ 30",
+      "expire-quarantine Enabled coatcheck-quarantine/ 30",
       "expire-inventory Enabled inventory/acme-uploads/ 30",
     ]
     error_message = "Reports in this bucket must expire."

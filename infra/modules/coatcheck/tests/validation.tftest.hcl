@@ -220,7 +220,7 @@ run "quarantine_without_slash" {
 run "quarantine_around_managed" {
   command = plan
   variables {
-    key_prefix = "quarantine/media/"
+    key_prefix = "coatcheck-quarantine/media/"
   }
   expect_failures = [
     var.quarantine_prefix,
@@ -231,7 +231,7 @@ run "quarantine_around_managed" {
 run "quarantine_inside_managed" {
   command = plan
   variables {
-    quarantine_prefix = "media/quarantine/"
+    quarantine_prefix = "media/coatcheck-quarantine/"
   }
   expect_failures = [
     var.quarantine_prefix,
@@ -242,7 +242,7 @@ run "quarantine_inside_managed" {
 run "quarantine_around_adopted" {
   command = plan
   variables {
-    adopted_prefixes = ["quarantine/old/"]
+    adopted_prefixes = ["coatcheck-quarantine/old/"]
   }
   expect_failures = [
     var.quarantine_prefix,
@@ -276,7 +276,7 @@ run "inventory_inside_adopted" {
 run "inventory_inside_quarantine" {
   command = plan
   variables {
-    inventory = { bucket_name = "acme-uploads", prefix = "quarantine/inventory/" }
+    inventory = { bucket_name = "acme-uploads", prefix = "coatcheck-quarantine/inventory/" }
   }
   expect_failures = [
     var.inventory,
