@@ -4,10 +4,10 @@ BUF = go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 PROTOVALIDATE = github.com/bufbuild/protovalidate@v1.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build dev test race check generate drift infra e2e conformance torture mutants fuzz verify
+.PHONY: help build dev test race check generate drift infra e2e conformance torture mutants fuzz bench-reconcile verify
 
 help: ## show this
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 build: ## build bin/coatcheck
 	go build -o bin/coatcheck ./cmd/coatcheck
@@ -59,5 +59,9 @@ mutants: ## break the code in 20 ways and more, and see each caught (ARGS="-list
 
 fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
+
+bench-reconcile: build ## reconcile against a bare listing, and sort and comm (OBJECTS=100000 RUNS=3 SERVER=pages KEEP=dir SIZES="100000 1000000")
+	go build -o bin/bench-reconcile ./internal/bench/reconcile
+	@bin/bench-reconcile -objects $(or $(OBJECTS),100000) -runs $(or $(RUNS),3) -server "$(SERVER)" -keep "$(KEEP)" -sizes "$(SIZES)" $(ARGS)
 
 verify: check test infra conformance e2e ## all that CI runs

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+)
+
+// pages is an S3 with as many objects as ids fit into memory. It answers what a reconciliation asks of S3, with the
+// elements that S3 sends, and checks no signature. There is one bucket, whatever its name.
+type pages struct {
+	ids []uuid.UUID // in the order of their keys
+
+	// What is the same in every entry of a page.
+	beforeTime, afterTime []byte
+	buffers               sync.Pool
+}
+
+func newPages(n population) *pages {
+	p := &pages{ids: make([]uuid.UUID, n)}
+	for i := range p.ids {
+		p.ids[i] = id(i)
+	}
+	slices.SortFunc(p.ids, func(a, b uuid.UUID) int {
+		if a[15] != b[15] {
+			return int(a[15]) - int(b[15])
+		}
+		return bytes.Compare(a[:], b[:])
+	})
+	p.beforeTime = []byte(`</Key><LastModified>`)
+	p.afterTime = []byte(`</LastModified><ETag>&quot;` + etag() + `&quot;</ETag>` +
+		`<ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>` +
+		`<Size>` + strconv.Itoa(len(body)) + `</Size><StorageClass>STANDARD</StorageClass></Contents>`)
+	p.buffers.New = func() any { return new([]byte) }
+	return p
+}
+
+const (
+	xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
+	namespace = ` xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`
+)
+
+// ServeHTTP implements [http.Handler].
+func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Amz-Request-Id", "0123456789ABCDEF")
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	query := r.URL.Query()
+	get := r.Method == http.MethodGet
+	switch {
+	case get && key == "" && query.Get("list-type") == "2":
+		p.list(w, listQuery{
+			prefix: query.Get("prefix"), after: query.Get("start-after"), token: query.Get("continuation-token"),
+			max: query.Get("max-keys"), encoding: query.Get("encoding-type"),
+		})
+	case get && key == "" && query.Has("versioning"):
+		answer(w, http.StatusOK, `<VersioningConfiguration`+namespace+`/>`)
+	case get && key == "" && query.Has("uploads"):
+		answer(w, http.StatusOK, `<ListMultipartUploadsResult`+namespace+`><Bucket>`+bucket+`</Bucket><KeyMarker/><UploadIdMarker/>`+
+			`<MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>`)
+	case r.Method == http.MethodHead && key == "":
+		w.WriteHeader(http.StatusOK)
+	case key != "" && (get || r.Method == http.MethodHead):
+		p.object(w, r, key)
+	default:
+		answer(w, http.StatusNotImplemented, `<Error><Code>NotImplemented</Code><Message>Not made up here.</Message></Error>`)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, document string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(xmlHeader + document))
+}
+
+// object serves GetObject and HeadObject.
+func (p *pages) object(w http.ResponseWriter, r *http.Request, key string) {
+	at := p.from(key)
+	if at == len(p.ids) || keys.Key(p.ids[at]) != key {
+		answer(w, http.StatusNotFound, `<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>`)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "image/jpeg")
+	h.Set("ETag", `"`+etag()+`"`)
+	h.Set("Last-Modified", created(p.ids[at]).Format(http.TimeFormat))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Header.Get("X-Amz-Checksum-Mode") != "" {
+		h.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(checksum()))
+		h.Set("X-Amz-Checksum-Type", "FULL_OBJECT")
+	}
+	if r.Method == http.MethodGet {
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+// from returns the index of the first key that is not below the one given.
+func (p *pages) from(key string) int {
+	buf := make([]byte, 0, 64)
+	return sort.Search(len(p.ids), func(i int) bool {
+		buf = appendKey(buf[:0], p.ids[i])
+		return string(buf) >= key
+	})
+}
