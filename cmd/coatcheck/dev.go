@@ -126,7 +126,7 @@ func (c *devCommand) programConfig(logger *slog.Logger) (programConfig, error) {
 		Roles: roles, Listen: c.Listen,
 		Authenticate: auth.Fixed(auth.Identity{Tenant: devTenant, Owner: devOwner}),
 		Database:     d.databaseSettings, Bucket: d.bucketSettings, Windows: d.windowSettings, API: d.apiSettings,
-		Consumer: d.consumerSettings, Sweep: d.sweepSettings, Logger: logger,
+		Consumer: d.consumerSettings, Sweep: d.sweepSettings, Reconcile: d.reconcilerSettings, Logger: logger,
 	}, nil
 }
 

@@ -15,14 +15,15 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the service."`
-	Dev     devCommand     `cmd:"" help:"Run everything on this machine: Postgres, S3, SQS and the service."`
-	Upload  uploadCommand  `cmd:"" help:"Upload files through a running service, and claim them if told to."`
-	Sweep   sweepCommand   `cmd:"" help:"Sweep once, now, or print what a sweep would do."`
-	Queue   queueCommand   `cmd:"" help:"Look at dead letters, and move them back."`
-	Migrate migrateCommand `cmd:"" help:"Create, update or inspect the database schema."`
-	Token   tokenCommand   `cmd:"" help:"Make a service token."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve     serveCommand     `cmd:"" help:"Run the service."`
+	Dev       devCommand       `cmd:"" help:"Run everything on this machine: Postgres, S3, SQS and the service."`
+	Upload    uploadCommand    `cmd:"" help:"Upload files through a running service, and claim them if told to."`
+	Sweep     sweepCommand     `cmd:"" help:"Sweep once, now, or print what a sweep would do."`
+	Reconcile reconcileCommand `cmd:"" help:"Hold the bucket against the database, both ways; print what differs, and mend it if told to."`
+	Queue     queueCommand     `cmd:"" help:"Look at dead letters, and move them back."`
+	Migrate   migrateCommand   `cmd:"" help:"Create, update or inspect the database schema."`
+	Token     tokenCommand     `cmd:"" help:"Make a service token."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 func main() {

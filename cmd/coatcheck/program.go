@@ -24,6 +24,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/objectstore"
 	"github.com/coatcheck/coatcheck/internal/postgres"
 	"github.com/coatcheck/coatcheck/internal/queue"
+	"github.com/coatcheck/coatcheck/internal/reconcile"
 	"github.com/coatcheck/coatcheck/internal/rpc"
 	"github.com/coatcheck/coatcheck/internal/sweep"
 )
@@ -39,6 +40,7 @@ type programConfig struct {
 	API          apiSettings
 	Consumer     consumerSettings
 	Sweep        sweepSettings
+	Reconcile    reconcilerSettings
 	Logger       *slog.Logger
 }
 
@@ -74,7 +76,7 @@ func newProgram(ctx context.Context, c programConfig, cfg aws.Config) (_ *progra
 	if err := p.build(cfg); err != nil {
 		return nil, err
 	}
-	if p.has("api") || p.has("sweeper") { // the consumer asks S3 for nothing
+	if p.usesBucket() {
 		if err := p.bind(ctx); err != nil {
 			return nil, err
 		}
@@ -125,6 +127,9 @@ func (p *program) bind(ctx context.Context) error {
 	return p.store.BindBucket(ctx, bucket, prefix)
 }
 
+// usesBucket reports whether a role asks S3 for anything. The consumer does not, and need not be allowed to.
+func (p *program) usesBucket() bool { return p.has("api") || p.has("sweeper") || p.has("reconciler") }
+
 func (p *program) has(role string) bool { return slices.Contains(p.config.Roles, role) }
 
 // build makes what the roles need.
@@ -132,8 +137,8 @@ func (p *program) build(cfg aws.Config) error {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		postgres.NewBacklog(p.db, time.Now, p.config.Logger))
 	p.ready = &readiness{logger: p.config.Logger, checks: map[string]func(context.Context) error{"database": p.store.Ping}}
-	if p.has("api") || p.has("sweeper") {
-		p.ready.checks["bucket"] = p.objects.Ping // the consumer asks S3 for nothing, and need not be allowed to
+	if p.usesBucket() {
+		p.ready.checks["bucket"] = p.objects.Ping
 	}
 	mux := http.NewServeMux()
 	if p.has("api") {
@@ -161,6 +166,20 @@ func (p *program) build(cfg aws.Config) error {
 			return err
 		}
 		p.jobs = append(p.jobs, sweeper.Run)
+	}
+	if p.has("reconciler") {
+		if err := settleStrays(p.config.Reconcile.straySettings, p.config.API); err != nil {
+			return err
+		}
+		config, err := p.config.Reconcile.config()
+		if err != nil {
+			return err
+		}
+		reconciler, err := p.reconciler(config)
+		if err != nil {
+			return err
+		}
+		p.jobs = append(p.jobs, reconciler.Run)
 	}
 	p.handler = withOperations(mux, p.ready, p.registry)
 	return nil
@@ -192,6 +211,11 @@ func (p *program) sweeper() (*sweep.Sweeper, error) {
 		return nil, err
 	}
 	return sweep.New(p.store, p.objects, config, time.Now, p.config.Logger, sweep.NewMetrics(p.registry))
+}
+
+// reconciler is the reconciler of the role, and of the command.
+func (p *program) reconciler(c reconcile.Config) (*reconcile.Reconciler, error) {
+	return reconcile.New(p.store, p.objects, p.keys, c, time.Now, p.config.Logger, reconcile.NewMetrics(p.registry))
 }
 
 // drainTime is how long calls that are under way may go on after the signal to stop.

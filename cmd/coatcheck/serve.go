@@ -13,19 +13,20 @@ import (
 )
 
 type serveCommand struct {
-	Roles  []string `env:"COATCHECK_ROLES" default:"api,consumer,sweeper" placeholder:"ROLE" help:"What this process does: ${default}, or some of them. Each scales on its own, and any number of each may run."`
+	Roles  []string `env:"COATCHECK_ROLES" default:"api,consumer,sweeper,reconciler" placeholder:"ROLE" help:"What this process does: ${default}, or some of them. Each scales on its own, and any number of each may run."`
 	Listen string   `env:"COATCHECK_LISTEN" default:":8080" help:"Address for the API (with role api), /healthz, /readyz and /metrics. Let the public reach the API's paths only."`
 
 	Tokens     string `env:"COATCHECK_TOKENS" group:"API" placeholder:"LINES" help:"Service tokens that are let in: lines of \"name tenant sha256:hex\", as \"coatcheck token\" prints them. Needed by the api role, here or in a file."`
 	TokensFile string `name:"tokens-file" env:"COATCHECK_TOKENS_FILE" type:"path" group:"API" help:"The same, from a file."`
 
-	databaseSettings `embed:""`
-	bucketSettings   `embed:""`
-	windowSettings   `embed:""`
-	apiSettings      `embed:""`
-	consumerSettings `embed:""`
-	sweepSettings    `embed:""`
-	logSettings      `embed:""`
+	databaseSettings   `embed:""`
+	bucketSettings     `embed:""`
+	windowSettings     `embed:""`
+	apiSettings        `embed:""`
+	consumerSettings   `embed:""`
+	sweepSettings      `embed:""`
+	reconcilerSettings `embed:""`
+	logSettings        `embed:""`
 }
 
 func (c *serveCommand) Run(ctx context.Context, s streams) error {
@@ -34,7 +35,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 	}
 	config := programConfig{
 		Roles: c.Roles, Listen: c.Listen, Database: c.databaseSettings, Bucket: c.bucketSettings, Windows: c.windowSettings,
-		API: c.apiSettings, Consumer: c.consumerSettings, Sweep: c.sweepSettings, Logger: c.logger(s),
+		API: c.apiSettings, Consumer: c.consumerSettings, Sweep: c.sweepSettings, Reconcile: c.reconcilerSettings, Logger: c.logger(s),
 	}
 	if slices.Contains(c.Roles, "api") {
 		tokens, err := c.tokens()

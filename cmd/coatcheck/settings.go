@@ -95,7 +95,7 @@ func (l logSettings) logger(s streams) *slog.Logger {
 }
 
 // roles are what one process can do.
-var roles = []string{"api", "consumer", "sweeper"}
+var roles = []string{"api", "consumer", "sweeper", "reconciler"}
 
 func checkRoles(given []string) error {
 	if len(given) == 0 {

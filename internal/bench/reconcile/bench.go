@@ -84,7 +84,7 @@ func (s *site) run(ctx context.Context, c config, name string) (sample, error) {
 	args := append([]string{name}, l.arguments()...)
 	switch name {
 	case "reconcile":
-		m, err := s.measure(ctx, c.limit, c.coatcheck, "reconcile", "--no-dry-run", "--policy", "report",
+		m, err := s.measure(ctx, c.limit, c.coatcheck, "reconcile", "--no-dry-run", "--stray-policy", "report",
 			"--concurrency", fmt.Sprint(c.concurrency), "--output", "table")
 		if err == nil {
 			err = verifyReconciled(ctx, s.database, s.objects)

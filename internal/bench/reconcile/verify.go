@@ -28,10 +28,21 @@ func verifyReconciled(ctx context.Context, url string, n population) error {
 	return verifyFindings(ctx, db, n)
 }
 
-// INTEGRATION: the two functions below need the tables of reconcile, which did not exist when they were written.
-
-// verifyFindings is an error unless exactly n.strays() strays and n.missing() missing objects were reported.
-func verifyFindings(_ context.Context, _ *pgx.Conn, _ population) error { return nil }
+// verifyFindings is an error unless exactly the planted strays and missing objects were recorded.
+func verifyFindings(ctx context.Context, db *pgx.Conn, n population) error {
+	var strays, missing int
+	err := db.QueryRow(ctx, `SELECT (SELECT count(*) FROM coatcheck.stray), (SELECT count(*) FROM coatcheck.missing)`).Scan(&strays, &missing)
+	if err != nil {
+		return fmt.Errorf("looking at what was found: %w", err)
+	}
+	if strays != n.strays() || missing != n.missing() {
+		return fmt.Errorf("reconcile has found %d strays and %d missing objects, and %d and %d were planted", strays, missing, n.strays(), n.missing())
+	}
+	return nil
+}
 
 // forgetFindings removes what earlier runs have noted, so that the next finds it as if for the first time.
-func forgetFindings(_ context.Context, _ *pgx.Conn) error { return nil }
+func forgetFindings(ctx context.Context, db *pgx.Conn) error {
+	_, err := db.Exec(ctx, `TRUNCATE coatcheck.stray, coatcheck.missing, coatcheck.reconciliation CASCADE`)
+	return err
+}
