@@ -16,6 +16,7 @@ var (
 		"HEAD ":            {"HeadBucket", (*Service).headBucket},
 		"DELETE ":          {"DeleteBucket", (*Service).deleteBucket},
 		"GET ":             {"ListObjects", (*Service).listObjects},
+		"GET list-type":    {"ListObjectsV2", (*Service).listObjects},
 		"GET location":     {"GetBucketLocation", (*Service).getLocation},
 		"GET versions":     {"ListObjectVersions", (*Service).listVersions},
 		"GET uploads":      {"ListMultipartUploads", (*Service).listUploads},

@@ -59,7 +59,7 @@ func Route(w http.ResponseWriter, r *http.Request, id, hostID string) *Request {
 	case q.Bucket == "":
 		q.setOp(serviceOps[r.Method])
 	case q.Key == "":
-		q.setOp(bucketOps[r.Method+" "+q.sub])
+		q.setOp(bucketOps[q.bucketRoute()])
 		if q.handler == nil {
 			q.configOp()
 		}
@@ -73,6 +73,13 @@ func Route(w http.ResponseWriter, r *http.Request, id, hostID string) *Request {
 func (r *Request) Answer(w http.ResponseWriter) { r.w = w }
 
 func (r *Request) setOp(o op) { r.Op, r.handler = o.name, o.handler }
+
+func (r *Request) bucketRoute() string {
+	if r.Method == http.MethodGet && r.sub == "" && r.query.Get("list-type") == "2" {
+		return "GET list-type"
+	}
+	return r.Method + " " + r.sub
+}
 
 func (r *Request) objectRoute() string {
 	route := r.Method + " " + r.sub
