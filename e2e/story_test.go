@@ -48,6 +48,7 @@ func TestEndToEnd(t *testing.T) {
 	w := newWorld(t)
 	t.Run("story", w.story)
 	t.Run("refusals", w.refusals)
+	t.Run("reconcile", w.reconcile)
 }
 
 // story is what the product exists for: three uploads, one never made, one made and not claimed, one confirmed; then a
@@ -142,8 +143,7 @@ func (w *world) refusals(t *testing.T) {
 	}
 }
 
-// keys lists the bucket.
-func (w *world) keys(t *testing.T) []string {
+func (w *world) s3(t *testing.T) *s3.Client {
 	t.Helper()
 	cfg, err := awsclient.Load(t.Context(), awsclient.Config{
 		Region: w.settings["AWS_REGION"], Endpoint: w.settings["endpoint"], AccessKeyID: "test", SecretAccessKey: "test",
@@ -151,7 +151,13 @@ func (w *world) keys(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed, err := awsclient.S3(cfg).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(w.settings["COATCHECK_BUCKET"])})
+	return awsclient.S3(cfg)
+}
+
+// keys lists the bucket.
+func (w *world) keys(t *testing.T) []string {
+	t.Helper()
+	listed, err := w.s3(t).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(w.settings["COATCHECK_BUCKET"])})
 	if err != nil {
 		t.Fatal(err)
 	}

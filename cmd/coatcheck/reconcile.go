@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,9 @@ func (c *reconcileCommand) Run(ctx context.Context, s streams) (err error) {
 	aws, err := awsclient.Load(ctx, awsclient.Config{Region: c.AWSRegion, Endpoint: c.AWSEndpoint})
 	if err != nil {
 		return err
+	}
+	if c.LogLevel == slog.LevelInfo {
+		c.LogLevel = slog.LevelWarn // the screen says the rest
 	}
 	p := &program{
 		config: programConfig{

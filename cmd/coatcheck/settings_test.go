@@ -48,6 +48,13 @@ func TestRefusedSettings(t *testing.T) {
 		{[]string{"--tokens-file", "/nowhere"}, []string{"--tokens and --tokens-file"}},
 		{[]string{"--wait-time", "30s"}, []string{"wait time is 30s"}},
 		{[]string{"--visibility-timeout", "0s"}, []string{"visibility timeout is 0s"}},
+		{[]string{"--stray-grace", "1m"}, []string{"--stray-grace (1m0s)", "--url-ttl (5m0s)"}},
+		{[]string{"--stray-policy", "shred"}, []string{"--stray-policy", "shred"}},
+		{[]string{"--max-stray-share", "5"}, []string{"largest share of strays is 5"}},
+		{[]string{"--quarantine-prefix", "media/q/"}, []string{"quarantine prefix", `"media/q/"`, `"media/"`}},
+		{[]string{"--quarantine-prefix", "", "--stray-policy", "quarantine"}, []string{"quarantine prefix is empty"}},
+		{[]string{"--reconcile-interval", "1h", "--reconcile-cron", "@daily"}, []string{"--reconcile-interval and --reconcile-cron"}},
+		{[]string{"--reconcile-concurrency", "0"}, []string{"reconcile concurrency is 0"}},
 		{[]string{"--database-url", "mysql://u:hunter2@h/d"}, []string{"database URL"}},
 	}
 	for _, c := range cases {

@@ -137,8 +137,8 @@ func (w *scan) lookAtStrays(ctx context.Context, candidates []candidate, b *Batc
 // found puts a stray into the batch. What a trial of an adoption would call one is not managed yet, and gets no record.
 func (w *scan) found(o Listed, b *Batch) {
 	s := Stray{
-		Key: o.Key, SizeBytes: o.SizeBytes, ETag: o.ETag, VersionID: o.VersionID, LastModified: o.LastModified,
-		Ours: w.ours(o.Key, w.adopted),
+		Key: o.Key, SizeBytes: o.SizeBytes, ETag: o.ETag, VersionID: o.VersionID, Ours: w.ours(o.Key, w.adopted),
+		LastModified: o.LastModified.Truncate(time.Second), // a HEAD tells no more
 	}
 	if w.run.Adopt && w.run.DryRun {
 		b.Counts.stray(s)

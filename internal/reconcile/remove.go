@@ -132,7 +132,7 @@ func (p *removal) unchanged(ctx context.Context, strays []Stray) ([]Stray, error
 				a.err, a.gone = err, err == nil && !found
 				a.same = found && o.ETag == s.ETag && o.SizeBytes == s.SizeBytes &&
 					plainVersion(o.VersionID) == plainVersion(s.VersionID) &&
-					o.LastModified.Truncate(time.Second).Equal(s.LastModified.Truncate(time.Second)) // a HEAD tells no more
+					o.LastModified.Truncate(time.Second).Equal(s.LastModified)
 			}
 		})
 	}
