@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"internal/upload":      {"internal/auth", "proto/coatcheck/v1", "proto/coatcheck/v1/coatcheckv1connect"},
 	"internal/postgres":    {"internal/media", "migrations"},
 	"internal/objectstore": {"internal/media"},
+	"internal/inventory":   {},
 	"internal/queue":       {"internal/consumer", "internal/backoff"},
 	"internal/pgserver":    {},
 	"internal/pgtest":      {"internal/pgserver", "internal/postgres", "migrations"},
