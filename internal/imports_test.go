@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/reconcile":   {"internal/media", "internal/backoff", "internal/schedule"},
 	"internal/postgres":    {"internal/media", "internal/reconcile", "migrations"},
 	"internal/objectstore": {"internal/media", "internal/reconcile"},
+	"internal/inventory":   {},
 	"internal/queue":       {"internal/consumer", "internal/backoff"},
 	"internal/pgserver":    {},
 	"internal/pgtest":      {"internal/pgserver", "internal/postgres", "migrations"},

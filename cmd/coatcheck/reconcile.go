@@ -70,9 +70,6 @@ func (c *reconcileCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Abandon {
 		return c.abandon(ctx, s, p, reconciler)
 	}
-	if err := p.bind(ctx); err != nil {
-		return err
-	}
 	var source reconcile.Source // nil: the bucket's listing
 	if c.FromInventory != "" {
 		inventory, err := c.openInventory(ctx, s, aws)
@@ -82,6 +79,9 @@ func (c *reconcileCommand) Run(ctx context.Context, s streams) (err error) {
 		defer func() { err = errors.Join(err, inventory.Close()) }()
 		source = inventory
 		config.Settings.Source, config.Settings.SourceAt = c.FromInventory, inventory.createdAt
+	}
+	if err := p.bind(ctx); err != nil {
+		return err
 	}
 	run, err := c.begin(ctx, s, p, reconciler, config.Settings)
 	if err != nil {
