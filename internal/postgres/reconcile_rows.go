@@ -69,13 +69,8 @@ func (s *Store) MediaByID(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*
 	return known, nil
 }
 
-// StrayPage chooses strays for a listing, in the order of keys.
-type StrayPage struct {
-	After   string // only keys above this one
-	Removed bool   // those that were removed, instead of those that are there
-	Run     uuid.UUID
-	Limit   int
-}
+// StrayPage is [reconcile.StrayPage].
+type StrayPage = reconcile.StrayPage
 
 // Strays returns a page of strays; of those that a run has seen, when it names one.
 func (s *Store) Strays(ctx context.Context, p StrayPage) ([]reconcile.Stray, error) {

@@ -420,7 +420,7 @@ type Reconcile struct {
 	Counts map[string]int64 `protobuf:"bytes,6,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Into how many parts its keys are cut.
 	Shards int32 `protobuf:"varint,7,opt,name=shards,proto3" json:"shards,omitempty"`
-	// How many of them are through the phase that it is in.
+	// How many of them are through the phase that it is in; once it is DONE, how many were listed.
 	ShardsDone int32 `protobuf:"varint,8,opt,name=shards_done,json=shardsDone,proto3" json:"shards_done,omitempty"`
 	// About how many media there were when it began, by Postgres's statistics: hold counts["rows"] against it.
 	Estimate int64 `protobuf:"varint,9,opt,name=estimate,proto3" json:"estimate,omitempty"`
