@@ -130,7 +130,7 @@ func (p *program) has(role string) bool { return slices.Contains(p.config.Roles,
 // build makes what the roles need.
 func (p *program) build(cfg aws.Config) error {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		postgres.NewBacklog(p.db, time.Now, p.config.Logger))
+		postgres.NewBacklog(p.db, time.Now, p.config.Logger), postgres.NewReconciled(p.db, time.Now, p.config.Logger))
 	p.ready = &readiness{logger: p.config.Logger, checks: map[string]func(context.Context) error{"database": p.store.Ping}}
 	if p.has("api") || p.has("sweeper") {
 		p.ready.checks["bucket"] = p.objects.Ping // the consumer asks S3 for nothing, and need not be allowed to

@@ -55,9 +55,9 @@ const (
 // AdminServiceClient is a client for the coatcheck.v1.AdminService service.
 type AdminServiceClient interface {
 	// StartReconcile begins a reconciliation of the bucket's listing. It only begins it: the processes with the reconciler
-	// role do the work, so ask GetReconcile how it goes. There is one at a time. While one is under way the answer is
-	// FAILED_PRECONDITION, with an ErrorInfo that names it; so a call may be repeated until its answer is heard, as long as
-	// the reconciliation takes. One that had ended by then is begun once more.
+	// role do the work, so ask GetReconcile how it goes. There is one at a time: while one is under way the answer is
+	// FAILED_PRECONDITION, with an ErrorInfo that names it. A call that is repeated because its answer was lost is answered
+	// like that, or, when the one that it began has ended by then, begins another.
 	StartReconcile(context.Context, *connect.Request[v1.StartReconcileRequest]) (*connect.Response[v1.StartReconcileResponse], error)
 	// GetReconcile returns a reconciliation, under way or done.
 	GetReconcile(context.Context, *connect.Request[v1.GetReconcileRequest]) (*connect.Response[v1.GetReconcileResponse], error)
@@ -171,9 +171,9 @@ func (c *adminServiceClient) ListFindings(ctx context.Context, req *connect.Requ
 // AdminServiceHandler is an implementation of the coatcheck.v1.AdminService service.
 type AdminServiceHandler interface {
 	// StartReconcile begins a reconciliation of the bucket's listing. It only begins it: the processes with the reconciler
-	// role do the work, so ask GetReconcile how it goes. There is one at a time. While one is under way the answer is
-	// FAILED_PRECONDITION, with an ErrorInfo that names it; so a call may be repeated until its answer is heard, as long as
-	// the reconciliation takes. One that had ended by then is begun once more.
+	// role do the work, so ask GetReconcile how it goes. There is one at a time: while one is under way the answer is
+	// FAILED_PRECONDITION, with an ErrorInfo that names it. A call that is repeated because its answer was lost is answered
+	// like that, or, when the one that it began has ended by then, begins another.
 	StartReconcile(context.Context, *connect.Request[v1.StartReconcileRequest]) (*connect.Response[v1.StartReconcileResponse], error)
 	// GetReconcile returns a reconciliation, under way or done.
 	GetReconcile(context.Context, *connect.Request[v1.GetReconcileRequest]) (*connect.Response[v1.GetReconcileResponse], error)
