@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -293,11 +294,12 @@ func TestReconcileBadInput(t *testing.T) {
 func TestReconcileEndsMeanwhile(t *testing.T) {
 	t.Parallel()
 	var begin rpc.BeginReconcile
-	busy := 1
+	var busy atomic.Int64 // how often one will be under way
+	busy.Store(1)
 	s := newService(t, func(c *rpc.Config) {
 		begin = c.BeginReconcile
 		c.BeginReconcile = func(ctx context.Context, s reconcile.Settings) (*reconcile.Run, error) {
-			if busy--; busy >= 0 {
+			if busy.Add(-1) >= 0 {
 				return nil, reconcile.ErrActive
 			}
 			return begin(ctx, s)
@@ -311,7 +313,7 @@ func TestReconcileEndsMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	busy = 1000
+	busy.Store(1000)
 	if got := s.call(t, operator, "AdminService/StartReconcile", map[string]any{}); got.code != "failed_precondition" || got.infos[0]["reconcileId"] != nil {
 		t.Errorf("one is always under way: %s %s", got.code, got.message)
 	}
