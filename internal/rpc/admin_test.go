@@ -208,15 +208,15 @@ func TestReconcileSettings(t *testing.T) {
 	for _, c := range []struct{ request, want map[string]any }{
 		{map[string]any{}, map[string]any{
 			"dryRun": true, "policy": "STRAY_POLICY_DELETE", "grace": "259200s", "maxStrayShare": 0.05, "deleteBudget": "100000",
-			"quarantinePrefix": "quarantine/", "abortUploadsAfter": "604800s", "source": "listing",
+			"quarantinePrefix": "coatcheck-quarantine/", "abortUploadsAfter": "604800s", "source": "listing",
 		}},
 		{map[string]any{"dryRun": false, "policy": "STRAY_POLICY_QUARANTINE", "grace": "90.5s", "maxStrayShare": 0, "deleteBudget": 0}, map[string]any{
 			"policy": "STRAY_POLICY_QUARANTINE", "grace": "90.500s",
-			"quarantinePrefix": "quarantine/", "abortUploadsAfter": "604800s", "source": "listing",
+			"quarantinePrefix": "coatcheck-quarantine/", "abortUploadsAfter": "604800s", "source": "listing",
 		}},
 		{map[string]any{"policy": "STRAY_POLICY_REPORT", "deleteBudget": 7}, map[string]any{
 			"dryRun": true, "policy": "STRAY_POLICY_REPORT", "grace": "259200s", "maxStrayShare": 0.05, "deleteBudget": "7",
-			"quarantinePrefix": "quarantine/", "abortUploadsAfter": "604800s", "source": "listing",
+			"quarantinePrefix": "coatcheck-quarantine/", "abortUploadsAfter": "604800s", "source": "listing",
 		}},
 	} {
 		begun := s.start(t, c.request)

@@ -44,7 +44,7 @@ func runToProto(r *reconcile.Run) *coatcheckv1.Reconcile {
 		Settings: &coatcheckv1.ReconcileSettings{
 			DryRun: r.DryRun, Policy: policies[r.Policy], QuarantinePrefix: r.Quarantine, Grace: durationpb.New(r.Grace),
 			MaxStrayShare: r.MaxStrayShare, DeleteBudget: r.DeleteBudget, AbortUploadsAfter: durationpb.New(r.AbortUploadsAfter),
-			Source: r.Source, SourceAt: timestamp(r.SourceAt), Adopt: r.Adopt,
+			Source: r.Source, SourceAt: timestamp(r.SourceAt), Adopt: r.Adopt, AdoptPrefix: r.AdoptPrefix,
 		},
 		Counts: make(map[string]int64, len(r.Counts)), Shards: int32(r.Shards), ShardsDone: int32(r.ShardsDone), Estimate: r.Estimate,
 		StartedAt: timestamp(r.StartedAt), PriorStartedAt: timestamp(r.PriorStartedAt), ListedAt: timestamp(r.ListedAt),

@@ -296,8 +296,10 @@ type ReconcileSettings struct {
 	Source string `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
 	// When the scan of that inventory began. Not set for a listing.
 	SourceAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=source_at,json=sourceAt,proto3" json:"source_at,omitempty"`
-	// It makes media of objects that the list of an adoption names.
-	Adopt         bool `protobuf:"varint,10,opt,name=adopt,proto3" json:"adopt,omitempty"`
+	// It makes media of the objects below adopt_prefix that the list of an adoption names.
+	Adopt bool `protobuf:"varint,10,opt,name=adopt,proto3" json:"adopt,omitempty"`
+	// The prefix of that adoption.
+	AdoptPrefix   string `protobuf:"bytes,11,opt,name=adopt_prefix,json=adoptPrefix,proto3" json:"adopt_prefix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +402,13 @@ func (x *ReconcileSettings) GetAdopt() bool {
 		return x.Adopt
 	}
 	return false
+}
+
+func (x *ReconcileSettings) GetAdoptPrefix() string {
+	if x != nil {
+		return x.AdoptPrefix
+	}
+	return ""
 }
 
 // Reconcile is one comparison of the bucket with the media, under way or done.
@@ -919,7 +928,7 @@ var File_coatcheck_v1_reconcile_proto protoreflect.FileDescriptor
 
 const file_coatcheck_v1_reconcile_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccoatcheck/v1/reconcile.proto\x12\fcoatcheck.v1\x1a\x18coatcheck/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x03\n" +
+	"\x1ccoatcheck/v1/reconcile.proto\x12\fcoatcheck.v1\x1a\x18coatcheck/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x03\n" +
 	"\x11ReconcileSettings\x12\x17\n" +
 	"\adry_run\x18\x01 \x01(\bR\x06dryRun\x121\n" +
 	"\x06policy\x18\x02 \x01(\x0e2\x19.coatcheck.v1.StrayPolicyR\x06policy\x12+\n" +
@@ -931,7 +940,8 @@ const file_coatcheck_v1_reconcile_proto_rawDesc = "" +
 	"\x06source\x18\b \x01(\tR\x06source\x127\n" +
 	"\tsource_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bsourceAt\x12\x14\n" +
 	"\x05adopt\x18\n" +
-	" \x01(\bR\x05adopt\"\xe5\x05\n" +
+	" \x01(\bR\x05adopt\x12!\n" +
+	"\fadopt_prefix\x18\v \x01(\tR\vadoptPrefix\"\xe5\x05\n" +
 	"\tReconcile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x1c.coatcheck.v1.ReconcilePhaseR\x05phase\x128\n" +
