@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"internal/claim":       {"internal/media"},
 	"internal/sweep":       {"internal/media", "internal/backoff", "internal/schedule"},
 	"internal/consumer":    {"internal/media", "internal/s3event", "internal/backoff"},
-	"internal/rpc":         {"internal/media", "internal/auth", "proto/coatcheck/v1", "proto/coatcheck/v1/coatcheckv1connect"},
+	"internal/rpc":         {"internal/media", "internal/auth", "internal/reconcile", "proto/coatcheck/v1", "proto/coatcheck/v1/coatcheckv1connect"},
 	"internal/upload":      {"internal/auth", "proto/coatcheck/v1", "proto/coatcheck/v1/coatcheckv1connect"},
 	"internal/reconcile":   {"internal/media", "internal/backoff", "internal/schedule"},
 	"internal/postgres":    {"internal/media", "internal/reconcile", "migrations"},

@@ -124,7 +124,7 @@ func (c *devCommand) programConfig(logger *slog.Logger) (programConfig, error) {
 	d.WaitTime = time.Second // Ctrl-C waits for a poll to end
 	return programConfig{
 		Roles: roles, Listen: c.Listen,
-		Authenticate: auth.Fixed(auth.Identity{Tenant: devTenant, Owner: devOwner}),
+		Authenticate: auth.Fixed(auth.Identity{Tenant: devTenant, Owner: devOwner, Operator: true}),
 		Database:     d.databaseSettings, Bucket: d.bucketSettings, Windows: d.windowSettings, API: d.apiSettings,
 		Consumer: d.consumerSettings, Sweep: d.sweepSettings, Reconcile: d.reconcilerSettings, Logger: logger,
 	}, nil

@@ -135,25 +135,38 @@ func (p *program) has(role string) bool { return slices.Contains(p.config.Roles,
 // build makes what the roles need.
 func (p *program) build(cfg aws.Config) error {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		postgres.NewBacklog(p.db, time.Now, p.config.Logger))
+		postgres.NewBacklog(p.db, time.Now, p.config.Logger), postgres.NewReconciled(p.db, time.Now, p.config.Logger))
 	p.ready = &readiness{logger: p.config.Logger, checks: map[string]func(context.Context) error{"database": p.store.Ping}}
 	if p.usesBucket() {
 		p.ready.checks["bucket"] = p.objects.Ping
 	}
 	mux := http.NewServeMux()
+	var reconciler *reconcile.Reconciler
+	if p.has("api") || p.has("reconciler") { // the API begins runs, and the role works on them
+		if err := settleStrays(p.config.Reconcile.straySettings, p.config.API); err != nil {
+			return err
+		}
+		config, err := p.config.Reconcile.config()
+		if err != nil {
+			return err
+		}
+		if reconciler, err = p.reconciler(config); err != nil {
+			return err
+		}
+	}
 	if p.has("api") {
 		types, err := rpc.ParseContentTypes(p.config.API.ContentTypes)
 		if err != nil {
 			return fmt.Errorf("--content-types: %w", err)
 		}
-		rpc.Register(mux, rpc.Config{
+		rpc.Register(mux, p.withAdmin(rpc.Config{
 			Store: p.store, Objects: p.objects, Claimer: claim.New(p.store, p.objects),
 			Authenticate: p.config.Authenticate, Keys: p.keys,
 			Limits: rpc.Limits{MaxSizeBytes: p.config.API.MaxSize, ContentTypes: types},
 			URLTTL: p.config.API.URLTTL, DownloadTTL: p.config.API.DownloadTTL,
 			AllowedOrigins: p.config.API.AllowedOrigins, Transient: postgres.Transient, Ready: p.ready.Check, Now: time.Now,
 			Logger: p.config.Logger, Metrics: rpc.NewMetrics(p.registry),
-		})
+		}, reconciler))
 	}
 	if p.has("consumer") {
 		if err := p.buildConsumer(cfg); err != nil {
@@ -168,17 +181,6 @@ func (p *program) build(cfg aws.Config) error {
 		p.jobs = append(p.jobs, sweeper.Run)
 	}
 	if p.has("reconciler") {
-		if err := settleStrays(p.config.Reconcile.straySettings, p.config.API); err != nil {
-			return err
-		}
-		config, err := p.config.Reconcile.config()
-		if err != nil {
-			return err
-		}
-		reconciler, err := p.reconciler(config)
-		if err != nil {
-			return err
-		}
 		p.jobs = append(p.jobs, reconciler.Run)
 	}
 	p.handler = withOperations(mux, p.ready, p.registry)

@@ -99,7 +99,7 @@ func report(ctx context.Context, store *postgres.Store, run uuid.UUID) iter.Seq2
 		}
 		for _, removed := range []bool{false, true} {
 			for after := ""; ; {
-				page, err := store.Strays(ctx, postgres.StrayPage{After: after, Removed: removed, Run: run, Limit: reportPage})
+				page, err := store.Strays(ctx, reconcile.StrayPage{After: after, Removed: removed, Run: run, Limit: reportPage})
 				if err != nil {
 					yield(reported{}, err)
 					return

@@ -16,7 +16,7 @@ type serveCommand struct {
 	Roles  []string `env:"COATCHECK_ROLES" default:"api,consumer,sweeper,reconciler" placeholder:"ROLE" help:"What this process does: ${default}, or some of them. Each scales on its own, and any number of each may run."`
 	Listen string   `env:"COATCHECK_LISTEN" default:":8080" help:"Address for the API (with role api), /healthz, /readyz and /metrics. Let the public reach the API's paths only."`
 
-	Tokens     string `env:"COATCHECK_TOKENS" group:"API" placeholder:"LINES" help:"Service tokens that are let in: lines of \"name tenant sha256:hex\", as \"coatcheck token\" prints them. Needed by the api role, here or in a file."`
+	Tokens     string `env:"COATCHECK_TOKENS" group:"API" placeholder:"LINES" help:"Service tokens that are let in: lines of \"name tenant sha256:hex\", as \"coatcheck token\" prints them; an operator's have the tenant \"*\". Needed by the api role, here or in a file."`
 	TokensFile string `name:"tokens-file" env:"COATCHECK_TOKENS_FILE" type:"path" group:"API" help:"The same, from a file."`
 
 	databaseSettings   `embed:""`

@@ -5,6 +5,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"unicode"
@@ -22,11 +23,13 @@ const OwnerHeader = "Coatcheck-Owner"
 // maxOwner is the largest length of an owner's name, in bytes.
 const maxOwner = 200
 
-// Identity is who is calling: a tenant, and, when the call is for one, an owner.
+// Identity is who is calling: a tenant, and, when the call is for one, an owner; or an operator of the deployment.
 type Identity struct {
-	Tenant string
+	Tenant string // empty: the caller has no media
 	Owner  string // empty: the caller speaks for the whole tenant
-	Token  string // name of the service token, for logs
+	// Operator means that the caller may see and do what spans tenants, and nothing of one of them unless Tenant says so.
+	Operator bool
+	Token    string // name of the service token, for logs
 }
 
 // Scope is what the caller may see and touch (R9).
@@ -41,6 +44,32 @@ func Require(authenticate Authenticator, next http.Handler) http.Handler {
 	return authn.NewMiddleware(func(ctx context.Context, r *http.Request) (any, error) {
 		return authenticate(ctx, r)
 	}).Wrap(next)
+}
+
+// Tenants lets in whom authenticate knows for a tenant's. Others are known, and have no media: code PermissionDenied.
+func Tenants(authenticate Authenticator) Authenticator {
+	return only(authenticate, func(i Identity) bool { return i.Tenant != "" }, errNoTenant)
+}
+
+// Operators lets in whom authenticate knows for an operator. Others are refused with code PermissionDenied, whatever
+// tenant they are (R9).
+func Operators(authenticate Authenticator) Authenticator {
+	return only(authenticate, func(i Identity) bool { return i.Operator }, errNoOperator)
+}
+
+var (
+	errNoTenant   = errors.New("the token is an operator's, which reaches AdminService only: use a tenant's")
+	errNoOperator = errors.New("AdminService is for operators: use a token of `coatcheck token --operator`")
+)
+
+func only(authenticate Authenticator, may func(Identity) bool, refusal error) Authenticator {
+	return func(ctx context.Context, r *http.Request) (Identity, error) {
+		identity, err := authenticate(ctx, r)
+		if err == nil && !may(identity) {
+			return Identity{}, connect.NewError(connect.CodePermissionDenied, refusal)
+		}
+		return identity, err
+	}
 }
 
 // From returns who is calling. Behind [Require] there always is one; without, it is nobody, who sees nothing.

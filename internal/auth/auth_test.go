@@ -72,6 +72,58 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestOperatorToken: an operator is of no tenant and for no owner, and neither of the two services is the other's (R9).
+func TestOperatorToken(t *testing.T) {
+	t.Parallel()
+	token, line, err := auth.NewOperatorToken("ops")
+	if err != nil || !strings.HasPrefix(line, "ops * sha256:") || strings.Contains(line, token) {
+		t.Fatalf("line %q, %v", line, err)
+	}
+	tenants, tenantsLine, err := auth.NewToken("backend", "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := auth.ParseTokens(strings.NewReader(tenantsLine + "\n" + line + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, backend := auth.Identity{Operator: true, Token: "ops"}, auth.Identity{Tenant: "acme", Owner: "alice", Token: "backend"}
+	everything := auth.Fixed(auth.Identity{Tenant: "dev", Owner: "you", Operator: true})
+	for _, c := range []struct {
+		name         string
+		authenticate auth.Authenticator
+		token        string
+		want         auth.Identity
+		code         connect.Code
+	}{
+		{"operator", tokens.Authenticate, token, operator, 0},
+		{"operator, of operators", auth.Operators(tokens.Authenticate), token, operator, 0},
+		{"operator, of tenants", auth.Tenants(tokens.Authenticate), token, auth.Identity{}, connect.CodePermissionDenied},
+		{"tenant, of tenants", auth.Tenants(tokens.Authenticate), tenants, backend, 0},
+		{"tenant, of operators", auth.Operators(tokens.Authenticate), tenants, auth.Identity{}, connect.CodePermissionDenied},
+		{"nobody, of operators", auth.Operators(tokens.Authenticate), "coat_x", auth.Identity{}, connect.CodeUnauthenticated},
+		{"nobody, of tenants", auth.Tenants(tokens.Authenticate), "coat_x", auth.Identity{}, connect.CodeUnauthenticated},
+		{"everything, of operators", auth.Operators(everything), "", auth.Identity{Tenant: "dev", Owner: "you", Operator: true}, 0},
+		{"everything, of tenants", auth.Tenants(everything), "", auth.Identity{Tenant: "dev", Owner: "you", Operator: true}, 0},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+c.token)
+		r.Header.Set(auth.OwnerHeader, "alice")
+		got, err := c.authenticate(t.Context(), r)
+		if got != c.want || (err == nil) != (c.code == 0) || err != nil && connect.CodeOf(err) != c.code {
+			t.Errorf("%s: %+v, %v", c.name, got, err)
+		}
+	}
+	for _, name := range []string{"*", "a*", ""} {
+		if _, line, err := auth.NewToken("backend", name); err == nil {
+			t.Errorf("a token of tenant %q: %s", name, line)
+		}
+	}
+	if _, line, err := auth.NewOperatorToken("a b"); err == nil {
+		t.Errorf("an operator's token with a bad name: %s", line)
+	}
+}
+
 func TestParseTokensRefuses(t *testing.T) {
 	t.Parallel()
 	hash := "sha256:" + strings.Repeat("ab", 32)
@@ -86,6 +138,9 @@ func TestParseTokensRefuses(t *testing.T) {
 		"a/b c " + hash:                         "token name",
 		"a b/c " + hash:                         "tenant",
 		"a b " + hash + "\nc d " + hash:         "line 2: the same token",
+		"a b " + hash + "\nc * " + hash:         "line 2: the same token",
+		"a ** " + hash:                          "tenant",
+		"* b " + hash:                           "token name",
 	} {
 		_, err := auth.ParseTokens(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "coat_secret") {

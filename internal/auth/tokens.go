@@ -29,6 +29,18 @@ const tokenPrefix = "coat_"
 // NewToken makes a token and the line that lets it in, to be kept where [ParseTokens] reads it. The token itself is
 // shown once and kept nowhere.
 func NewToken(name, tenant string) (token, line string, err error) {
+	if !namePattern.MatchString(tenant) {
+		return "", "", errTenant(tenant)
+	}
+	return newToken(name, tenant)
+}
+
+// NewOperatorToken makes an operator's token, and its line.
+func NewOperatorToken(name string) (token, line string, err error) {
+	return newToken(name, operatorTenant)
+}
+
+func newToken(name, tenant string) (token, line string, err error) {
 	if err := checkNames(name, tenant); err != nil {
 		return "", "", err
 	}
@@ -39,20 +51,27 @@ func NewToken(name, tenant string) (token, line string, err error) {
 	return token, fmt.Sprintf("%s %s sha256:%s", name, tenant, hex.EncodeToString(hash[:])), nil
 }
 
+// operatorTenant stands in an operator's line where others have their tenant. No tenant can have this name.
+const operatorTenant = "*"
+
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 func checkNames(name, tenant string) error {
 	if !namePattern.MatchString(name) {
 		return fmt.Errorf("token name %q: must have 1 to 64 letters, digits and _ . -", name)
 	}
-	if !namePattern.MatchString(tenant) {
-		return fmt.Errorf("tenant %q: must have 1 to 64 letters, digits and _ . -", tenant)
+	if tenant != operatorTenant && !namePattern.MatchString(tenant) {
+		return errTenant(tenant)
 	}
 	return nil
 }
 
-// ParseTokens reads lines of "name tenant sha256:hex". Empty lines and those that begin with "#" are passed over. An
-// error names the line, never what is in it.
+func errTenant(tenant string) error {
+	return fmt.Errorf("tenant %q: must have 1 to 64 letters, digits and _ . -", tenant)
+}
+
+// ParseTokens reads lines of "name tenant sha256:hex", of which those with "*" for the tenant let operators in. Empty
+// lines and those that begin with "#" are passed over. An error names the line, never what is in it.
 func ParseTokens(r io.Reader) (Tokens, error) {
 	tokens := make(Tokens)
 	scanner := bufio.NewScanner(r)
@@ -77,6 +96,10 @@ func ParseTokens(r io.Reader) (Tokens, error) {
 		if _, ok := tokens[key]; ok {
 			return nil, fmt.Errorf("tokens, line %d: the same token stands on an earlier line", n)
 		}
+		if fields[1] == operatorTenant {
+			tokens[key] = Identity{Operator: true, Token: fields[0]}
+			continue
+		}
 		tokens[key] = Identity{Tenant: fields[1], Token: fields[0]}
 	}
 	if err := scanner.Err(); err != nil {
@@ -89,7 +112,7 @@ func ParseTokens(r io.Reader) (Tokens, error) {
 }
 
 // Authenticate lets in whoever sends "Authorization: Bearer TOKEN" with one of the tokens, for the owner that
-// [OwnerHeader] names, if any.
+// [OwnerHeader] names, if any. An operator acts for no owner, whatever the header says.
 func (t Tokens) Authenticate(_ context.Context, r *http.Request) (Identity, error) {
 	token, ok := authn.BearerToken(r)
 	if !ok {
@@ -98,6 +121,9 @@ func (t Tokens) Authenticate(_ context.Context, r *http.Request) (Identity, erro
 	identity, ok := t[sha256.Sum256([]byte(token))]
 	if !ok {
 		return Identity{}, authn.Errorf("header Authorization: the service token is not known here")
+	}
+	if identity.Operator {
+		return identity, nil
 	}
 	name, err := owner(r)
 	if err != nil {

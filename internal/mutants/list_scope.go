@@ -47,6 +47,16 @@ func scopeMutants() []mutant {
 			test: suite{"./internal/postgres", "TestProductSeesItsTenantsOnly"},
 		},
 		{
+			name: "admin-for-tenants", rule: "R9", breaks: "a tenant's token shows every tenant's strays and missing media",
+			edits: []edit{{"internal/rpc/server.go", "auth.Require(auth.Operators(c.Authenticate), handler)", "auth.Require(c.Authenticate, handler)"}},
+			test:  suite{"./internal/rpc", "TestOperatorsAndTenants"},
+		},
+		{
+			name: "media-for-operators", rule: "R9", breaks: "an operator's token is let in where media are",
+			edits: []edit{{"internal/auth/auth.go", `func(i Identity) bool { return i.Tenant != "" }`, "func(Identity) bool { return true }"}},
+			test:  suite{"./internal/rpc", "TestOperatorsAndTenants"},
+		},
+		{
 			name: "any-token", rule: "R9", breaks: "whoever sends some token is let in",
 			edits: []edit{{"internal/auth/tokens.go",
 				"identity, ok := t[sha256.Sum256([]byte(token))]\n", "identity, ok := t[sha256.Sum256([]byte(token))]\n" +

@@ -69,16 +69,8 @@ func (s *Store) MediaByID(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*
 	return known, nil
 }
 
-// StrayPage chooses strays for a listing, in the order of keys.
-type StrayPage struct {
-	After   string // only keys above this one
-	Removed bool   // those that were removed, instead of those that are there
-	Run     uuid.UUID
-	Limit   int
-}
-
 // Strays returns a page of strays; of those that a run has seen, when it names one.
-func (s *Store) Strays(ctx context.Context, p StrayPage) ([]reconcile.Stray, error) {
+func (s *Store) Strays(ctx context.Context, p reconcile.StrayPage) ([]reconcile.Stray, error) {
 	if p.Limit <= 0 {
 		return nil, nil
 	}

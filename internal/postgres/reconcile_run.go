@@ -165,7 +165,7 @@ func (s *Store) GetRun(ctx context.Context, id uuid.UUID) (*reconcile.Run, error
 	run.WorkedAt = run.StartedAt
 	for _, sh := range shards {
 		run.Shards++
-		if sh.Phase == reconcile.ShardRemoved || sh.Phase == reconcile.ShardListed && run.Phase == reconcile.PhaseListing {
+		if sh.Phase == reconcile.ShardRemoved || sh.Phase == reconcile.ShardListed && run.Phase != reconcile.PhaseRemoving {
 			run.ShardsDone++
 		}
 		if run.Phase != reconcile.PhaseDone { // it is in the run itself afterwards

@@ -354,7 +354,7 @@ func (w *world) get(m *media.Media) *media.Media {
 
 func (w *world) strays() map[string]reconcile.Stray {
 	w.t.Helper()
-	list, err := w.store.Strays(w.t.Context(), postgres.StrayPage{Limit: 10000})
+	list, err := w.store.Strays(w.t.Context(), reconcile.StrayPage{Limit: 10000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

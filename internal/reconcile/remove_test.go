@@ -15,7 +15,6 @@ import (
 
 	"github.com/coatcheck/coatcheck/internal/awsemu"
 	"github.com/coatcheck/coatcheck/internal/media"
-	"github.com/coatcheck/coatcheck/internal/postgres"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
@@ -78,7 +77,7 @@ func TestStraysGo(t *testing.T) {
 					delete(want, reconcile.CountRemoved)
 					delete(want, reconcile.CountStrays)
 					delete(want, reconcile.CountNoncurrent)
-					gone, err := w.store.Strays(t.Context(), postgres.StrayPage{Removed: true, Limit: 10})
+					gone, err := w.store.Strays(t.Context(), reconcile.StrayPage{Removed: true, Limit: 10})
 					if err != nil || len(gone) != 1 || gone[0].Key != stray || (gone[0].RemovedTo != "") != (p == reconcile.PolicyQuarantine) {
 						t.Errorf("it is remembered that %+v were removed, error %v", gone, err)
 					}

@@ -84,7 +84,7 @@ type Run struct {
 	Explanation string // for people: why it ended as it did, or what to look at
 	Counts      Counts // of all shards so far
 	Shards      int
-	ShardsDone  int   // of the phase that it is in
+	ShardsDone  int   // of the phase that it is in; those that were listed, when it is done
 	Estimate    int64 // of the number of objects, from Postgres's statistics
 	StartedAt   time.Time
 	// PriorStartedAt is when the run before began; zero for the first.

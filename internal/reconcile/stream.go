@@ -70,6 +70,14 @@ type Stray struct {
 	LastError   string
 }
 
+// StrayPage chooses strays for a listing, in the order of keys.
+type StrayPage struct {
+	After   string    // only keys above this one
+	Removed bool      // those that were removed, instead of those that are there
+	Run     uuid.UUID // only those that this run was the last to see; all when it is zero
+	Limit   int
+}
+
 // Missing is a media that has landed and whose object S3 does not have.
 type Missing struct {
 	Media       *media.Media

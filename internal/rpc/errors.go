@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"connectrpc.com/connect"
@@ -56,6 +57,38 @@ func refuse(message string, items []*media.Error) *connect.Error {
 		}
 	}
 	return answer
+}
+
+// refuseReconcile makes a Connect error that is about a reconciliation, or about none when it is zero.
+func refuseReconcile(code connect.Code, reason coatcheckv1.ErrorReason, id uuid.UUID, message string) *connect.Error {
+	answer := connect.NewError(code, errors.New(message))
+	info := &coatcheckv1.ErrorInfo{Reason: reason, Message: message}
+	if id != (uuid.UUID{}) {
+		info.ReconcileId = id.String()
+	}
+	if detail, err := connect.NewErrorDetail(info); err == nil {
+		answer.AddDetail(detail)
+	}
+	return answer
+}
+
+// reconcileNotFound refuses an id that no reconciliation has, or the newest one when there is none.
+func reconcileNotFound(id uuid.UUID) *connect.Error {
+	message := "there has been no reconciliation yet"
+	if id != (uuid.UUID{}) {
+		message = fmt.Sprintf("reconciliation %s: there is none with this id; the last 100 are kept", id)
+	}
+	return refuseReconcile(connect.CodeNotFound, coatcheckv1.ErrorReason_ERROR_REASON_NOT_FOUND, id, message)
+}
+
+// reconcileActive refuses to begin a reconciliation while another is under way, which is zero when it cannot be told.
+func reconcileActive(id uuid.UUID) *connect.Error {
+	which := "another reconciliation"
+	if id != (uuid.UUID{}) {
+		which = fmt.Sprintf("reconciliation %s", id)
+	}
+	return refuseReconcile(connect.CodeFailedPrecondition, coatcheckv1.ErrorReason_ERROR_REASON_RECONCILE_ACTIVE, id,
+		which+" is under way, and there is one at a time: wait until it is done")
 }
 
 // errorMapper is the interceptor through which every answer goes: a refusal of the domain becomes its Connect error;

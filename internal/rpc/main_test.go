@@ -25,6 +25,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/objectstore"
 	"github.com/coatcheck/coatcheck/internal/pgtest"
 	"github.com/coatcheck/coatcheck/internal/postgres"
+	"github.com/coatcheck/coatcheck/internal/reconcile"
 	"github.com/coatcheck/coatcheck/internal/rpc"
 )
 
@@ -41,7 +42,9 @@ type service struct {
 	aws     *awsemu.Server
 	db      io.Closer
 	log     *syncBuffer
-	tokens  map[string]string // by tenant
+	tokens  map[string]string // by tenant; an operator's by "*"
+
+	reconciler *reconcile.Reconciler
 }
 
 type syncBuffer struct {
@@ -61,7 +64,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func newService(t *testing.T) *service {
+func newService(t *testing.T, change ...func(*rpc.Config)) *service {
 	t.Helper()
 	emulator, err := awsemu.New(awsemu.Config{})
 	if err != nil {
@@ -94,8 +97,11 @@ func newService(t *testing.T) *service {
 	s.objects = objectstore.New(s.s3, bucket, keys.Prefix(), time.Now)
 
 	tokens := auth.Tokens{}
-	for _, tenant := range []string{"acme", "globex"} {
-		token, line, err := auth.NewToken("test", tenant)
+	for _, tenant := range []string{"acme", "globex", "*"} {
+		token, line, err := auth.NewOperatorToken("test")
+		if tenant != "*" {
+			token, line, err = auth.NewToken("test", tenant)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,14 +114,25 @@ func newService(t *testing.T) *service {
 		}
 		s.tokens[tenant] = token
 	}
-	mux := http.NewServeMux()
-	rpc.Register(mux, rpc.Config{
+	config := reconcile.DefaultConfig()
+	config.InFlight = 0
+	s.reconciler, err = reconcile.New(s.store, s.objects, keys, config, time.Now, slog.New(slog.DiscardHandler), reconcile.NewMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := rpc.Config{
 		Store: s.store, Objects: s.objects, Claimer: claim.New(s.store, s.objects), Authenticate: tokens.Authenticate,
 		Keys: keys, Limits: rpc.Limits{MaxSizeBytes: 1000, ContentTypes: rpc.ContentTypes{"image/*", "text/plain"}},
 		URLTTL: time.Minute, DownloadTTL: time.Minute, AllowedOrigins: []string{"https://app.example.com"},
 		Transient: postgres.Transient, Ready: func(context.Context) error { return nil }, Now: time.Now,
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)), Metrics: rpc.NewMetrics(prometheus.NewRegistry()),
-	})
+		Reconciles: s.store, BeginReconcile: s.reconciler.Begin, ReconcileSettings: config.Settings,
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	mux := http.NewServeMux()
+	rpc.Register(mux, c)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -139,6 +156,8 @@ var (
 	bob     = caller{"acme", "bob"}
 	backend = caller{"acme", ""}
 	globex  = caller{"globex", "alice"}
+
+	operator = caller{"*", ""}
 )
 
 func (s *service) call(t *testing.T, who caller, procedure string, request any) answer {

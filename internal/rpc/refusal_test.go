@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	coatcheckv1 "github.com/coatcheck/coatcheck/proto/coatcheck/v1"
 )
 
 // TestBadInput checks that each refusal has its own code, names the field, and leaves nothing behind.
@@ -99,6 +102,56 @@ func TestWhoIsCalling(t *testing.T) {
 	}
 	if got := s.call(t, caller{"acme", strings.Repeat("o", 201)}, "UploadService/CreateUpload", request); got.code != "invalid_argument" || !strings.Contains(got.message, "Coatcheck-Owner") {
 		t.Errorf("an owner too long: %s %s", got.code, got.message)
+	}
+}
+
+// TestOperatorsAndTenants: what spans tenants is for operators only, and an operator has no media (R9). It is told before
+// the body is decoded, whatever owner the call is for.
+func TestOperatorsAndTenants(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	id := s.uploaded(t)
+	for _, file := range []protoreflect.FileDescriptor{
+		coatcheckv1.File_coatcheck_v1_upload_service_proto, coatcheckv1.File_coatcheck_v1_media_service_proto,
+	} {
+		methods(file, func(procedure string) {
+			for _, who := range []caller{operator, {"*", "alice"}, {"*", strings.Repeat("o", 201)}} {
+				for _, body := range []any{"{", map[string]any{"mediaId": id}} {
+					if got := s.call(t, who, procedure, body); got.code != "permission_denied" || !strings.Contains(got.message, "AdminService only") {
+						t.Errorf("%s as %v: %s %s", procedure, who, got.code, got.message)
+					}
+				}
+			}
+		})
+	}
+	methods(coatcheckv1.File_coatcheck_v1_admin_service_proto, func(procedure string) {
+		for _, who := range []caller{alice, backend, globex} {
+			for _, body := range []any{"{", map[string]any{}} {
+				if got := s.call(t, who, procedure, body); got.code != "permission_denied" || !strings.Contains(got.message, "for operators") {
+					t.Errorf("%s as %v: %s %s", procedure, who, got.code, got.message)
+				}
+			}
+		}
+		if got := s.call(t, caller{}, procedure, "{"); got.code != "unauthenticated" {
+			t.Errorf("%s without a token: %s %s", procedure, got.code, got.message)
+		}
+		if got := s.call(t, operator, procedure, "{"); got.code != "invalid_argument" {
+			t.Errorf("%s as an operator, malformed: %s %s", procedure, got.code, got.message)
+		}
+	})
+	if runs, err := s.store.Runs(t.Context(), 1); err != nil || len(runs) != 0 {
+		t.Errorf("after all that there are runs: %v, %v", runs, err)
+	}
+	if got := s.state(t, id); got != "MEDIA_STATE_UPLOADED" {
+		t.Errorf("after all that it is %s", got)
+	}
+}
+
+// methods calls f with each procedure of a file's service.
+func methods(file protoreflect.FileDescriptor, f func(procedure string)) {
+	service := file.Services().Get(0)
+	for i := range service.Methods().Len() {
+		f(string(service.Name()) + "/" + string(service.Methods().Get(i).Name()))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/internal/auth"
 	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/reconcile"
 	"github.com/coatcheck/coatcheck/proto/coatcheck/v1/coatcheckv1connect"
 )
 
@@ -62,12 +63,19 @@ type Config struct {
 	Now     func() time.Time
 	Logger  *slog.Logger
 	Metrics *Metrics
+
+	// Reconciles and BeginReconcile are what AdminService needs: it is served when both are set.
+	Reconciles     Reconciles
+	BeginReconcile BeginReconcile
+	// ReconcileSettings are those of a run for which the operator names none.
+	ReconcileSettings reconcile.Settings
 }
 
 // maxRequestBytes bounds a request's body: twice a batch of 100 uploads with as much metadata as is allowed, in ASCII.
 const maxRequestBytes = 8 << 20
 
-// Register adds the API to mux: both services behind authentication, gRPC health and reflection in front of it.
+// Register adds the API to mux: its services behind authentication, each for those whom it is for, gRPC health and
+// reflection in front of it.
 func Register(mux *http.ServeMux, c Config) {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxRequestBytes),
@@ -87,13 +95,20 @@ func Register(mux *http.ServeMux, c Config) {
 	path, handler := coatcheckv1connect.NewUploadServiceHandler(&uploads{
 		store: c.Store, objects: c.Objects, keys: c.Keys, limits: c.Limits, urlTTL: c.URLTTL, now: c.Now,
 	}, options...)
-	handle(path, auth.Require(c.Authenticate, handler))
+	handle(path, auth.Require(auth.Tenants(c.Authenticate), handler))
 	path, handler = coatcheckv1connect.NewMediaServiceHandler(&medias{
 		store: c.Store, objects: c.Objects, claimer: c.Claimer, downloadTTL: c.DownloadTTL,
 	}, options...)
-	handle(path, auth.Require(c.Authenticate, handler))
-
+	handle(path, auth.Require(auth.Tenants(c.Authenticate), handler))
 	services := []string{coatcheckv1connect.UploadServiceName, coatcheckv1connect.MediaServiceName}
+	if c.Reconciles != nil && c.BeginReconcile != nil {
+		path, handler = coatcheckv1connect.NewAdminServiceHandler(&admin{
+			reconciles: c.Reconciles, begin: c.BeginReconcile, settings: c.ReconcileSettings, logger: c.Logger,
+		}, options...)
+		handle(path, auth.Require(auth.Operators(c.Authenticate), handler))
+		services = append(services, coatcheckv1connect.AdminServiceName)
+	}
+
 	path, handler = grpchealth.NewHandler(health{services: services, ready: c.Ready})
 	handle(path, handler)
 	reflector := grpcreflect.NewStaticReflector(services...)

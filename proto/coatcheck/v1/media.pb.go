@@ -223,7 +223,7 @@ type ErrorReason int32
 const (
 	// Never sent.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// No such media, or not the caller's. Code NOT_FOUND.
+	// No such media, or not the caller's; no such reconciliation. Code NOT_FOUND.
 	ErrorReason_ERROR_REASON_NOT_FOUND ErrorReason = 1
 	// No object has arrived yet: upload it, then ask again. Code FAILED_PRECONDITION.
 	ErrorReason_ERROR_REASON_NOT_LANDED ErrorReason = 2
@@ -239,6 +239,8 @@ const (
 	ErrorReason_ERROR_REASON_IDEMPOTENCY_MISMATCH ErrorReason = 7
 	// A field's value is refused; field and rule tell which and why. Code INVALID_ARGUMENT.
 	ErrorReason_ERROR_REASON_INVALID_FIELD ErrorReason = 8
+	// A reconciliation is under way, and there is one at a time. Code FAILED_PRECONDITION.
+	ErrorReason_ERROR_REASON_RECONCILE_ACTIVE ErrorReason = 9
 )
 
 // Enum value maps for ErrorReason.
@@ -253,6 +255,7 @@ var (
 		6: "ERROR_REASON_NOT_CONFIRMED",
 		7: "ERROR_REASON_IDEMPOTENCY_MISMATCH",
 		8: "ERROR_REASON_INVALID_FIELD",
+		9: "ERROR_REASON_RECONCILE_ACTIVE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -264,6 +267,7 @@ var (
 		"ERROR_REASON_NOT_CONFIRMED":        6,
 		"ERROR_REASON_IDEMPOTENCY_MISMATCH": 7,
 		"ERROR_REASON_INVALID_FIELD":        8,
+		"ERROR_REASON_RECONCILE_ACTIVE":     9,
 	}
 )
 
@@ -605,7 +609,9 @@ type ErrorInfo struct {
 	// The refusal in words.
 	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
 	// Position of the refused item in a batch, from 0.
-	Index         int32 `protobuf:"varint,8,opt,name=index,proto3" json:"index,omitempty"`
+	Index int32 `protobuf:"varint,8,opt,name=index,proto3" json:"index,omitempty"`
+	// Which reconciliation, where the refusal is about one.
+	ReconcileId   string `protobuf:"bytes,9,opt,name=reconcile_id,json=reconcileId,proto3" json:"reconcile_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -696,6 +702,13 @@ func (x *ErrorInfo) GetIndex() int32 {
 	return 0
 }
 
+func (x *ErrorInfo) GetReconcileId() string {
+	if x != nil {
+		return x.ReconcileId
+	}
+	return ""
+}
+
 var File_coatcheck_v1_media_proto protoreflect.FileDescriptor
 
 const file_coatcheck_v1_media_proto_rawDesc = "" +
@@ -739,7 +752,7 @@ const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa4\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x02\n" +
 	"\tErrorInfo\x121\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x19.coatcheck.v1.ErrorReasonR\x06reason\x12\x19\n" +
 	"\bmedia_id\x18\x02 \x01(\tR\amediaId\x12.\n" +
@@ -748,7 +761,8 @@ const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"\x05field\x18\x05 \x01(\tR\x05field\x12\x12\n" +
 	"\x04rule\x18\x06 \x01(\tR\x04rule\x12\x18\n" +
 	"\amessage\x18\a \x01(\tR\amessage\x12\x14\n" +
-	"\x05index\x18\b \x01(\x05R\x05index*\xaa\x01\n" +
+	"\x05index\x18\b \x01(\x05R\x05index\x12!\n" +
+	"\freconcile_id\x18\t \x01(\tR\vreconcileId*\xaa\x01\n" +
 	"\n" +
 	"MediaState\x12\x1b\n" +
 	"\x17MEDIA_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -770,7 +784,7 @@ const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"\x1bLANDING_SOURCE_NOTIFICATION\x10\x01\x12\x1a\n" +
 	"\x16LANDING_SOURCE_CONFIRM\x10\x02\x12\x1c\n" +
 	"\x18LANDING_SOURCE_RECONCILE\x10\x03\x12\x18\n" +
-	"\x14LANDING_SOURCE_SWEEP\x10\x04*\x9f\x02\n" +
+	"\x14LANDING_SOURCE_SWEEP\x10\x04*\xc2\x02\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERROR_REASON_NOT_FOUND\x10\x01\x12\x1b\n" +
@@ -780,7 +794,8 @@ const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"\x16ERROR_REASON_CONFIRMED\x10\x05\x12\x1e\n" +
 	"\x1aERROR_REASON_NOT_CONFIRMED\x10\x06\x12%\n" +
 	"!ERROR_REASON_IDEMPOTENCY_MISMATCH\x10\a\x12\x1e\n" +
-	"\x1aERROR_REASON_INVALID_FIELD\x10\bB?Z=github.com/coatcheck/coatcheck/proto/coatcheck/v1;coatcheckv1b\x06proto3"
+	"\x1aERROR_REASON_INVALID_FIELD\x10\b\x12!\n" +
+	"\x1dERROR_REASON_RECONCILE_ACTIVE\x10\tB?Z=github.com/coatcheck/coatcheck/proto/coatcheck/v1;coatcheckv1b\x06proto3"
 
 var (
 	file_coatcheck_v1_media_proto_rawDescOnce sync.Once
