@@ -235,8 +235,17 @@ func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx
 		w.logger.WarnContext(ctx, "reconcile: S3 could not be asked for some keys, they are left as they are",
 			"run", w.run.ID, "keys", unclear, "of", len(cs), "error", failure)
 	}
-	if unclear == len(cs) && unclear > 0 {
-		return fmt.Errorf("S3 could be asked for none of %d keys: %w", len(cs), failure)
+	return w.whole(ctx, unclear, len(cs), failure)
+}
+
+// whole tells an outage from what S3 will not tell of some keys, however often it is asked (objects under a customer's own
+// encryption key, say): those must not keep a run from its end.
+func (r *Reconciler) whole(ctx context.Context, failed, of int, failure error) error {
+	if failed == 0 || failed < of {
+		return nil
+	}
+	if err := r.objects.Ping(ctx); err != nil {
+		return fmt.Errorf("S3 could be asked for none of %d keys: %w", of, failure)
 	}
 	return nil
 }
