@@ -61,6 +61,7 @@ fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
 	go test -run '^$$' -fuzz FuzzDecodeManifest -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzReadRows -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
+	go test -run '^$$' -fuzz FuzzListing -fuzztime $(or $(FUZZTIME),30s) ./internal/objectstore
 
 bench-reconcile: build ## reconcile against a bare listing, and sort and comm (OBJECTS=100000 RUNS=3 SERVER=pages KEEP=dir SIZES="100000 1000000")
 	go build -o bin/bench-reconcile ./internal/bench/reconcile

@@ -229,6 +229,23 @@ func TestDeleteTakesSilenceForNo(t *testing.T) {
 	}
 }
 
+// TestDeleteTakesNoListingForNo: what answers is not S3, or not all of it, and says nothing about versions.
+func TestDeleteTakesNoListingForNo(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"", "<html/>"} {
+		store := scripted(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Has("versioning") {
+				fmt.Fprint(w, `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`)
+				return
+			}
+			fmt.Fprint(w, answer)
+		})
+		if errs, err := store.Delete(t.Context(), ms(newMedia())); err != nil || errs[0] == nil {
+			t.Errorf("%q: %v, %v", answer, errs, err)
+		}
+	}
+}
+
 func (f *fixture) hide(t *testing.T, m *media.Media) {
 	t.Helper()
 	_, err := f.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &m.Key})

@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"net/url"
-	"strings"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -40,53 +39,29 @@ func (s *Store) listObjects(ctx context.Context, r reconcile.Range, yield func([
 		in.StartAfter = &r.After
 	}
 	for {
-		out, err := s.client.ListObjectsV2(ctx, in)
+		p, err := s.objectPage(ctx, in)
 		if err != nil {
 			yield(nil, fmt.Errorf("listing %q: %w", r.Prefix, explain(err, listActions)))
 			return
 		}
-		page := make([]reconcile.Listed, 0, len(out.Contents))
-		for i := range out.Contents {
-			o := &out.Contents[i]
-			key, err := decodeKey(aws.ToString(o.Key), out.EncodingType)
-			if err != nil {
-				yield(nil, err)
+		for i := range p.objects {
+			if past(r, p.objects[i].Key) {
+				yield(p.objects[:i], nil)
 				return
 			}
-			if past(r, key) {
-				yield(page, nil)
-				return
-			}
-			page = append(page, reconcile.Listed{
-				Key: key, SizeBytes: aws.ToInt64(o.Size), ETag: strings.Trim(aws.ToString(o.ETag), `"`), LastModified: aws.ToTime(o.LastModified),
-			})
 		}
-		if !yield(page, nil) {
+		if !yield(p.objects, nil) || !p.truncated {
 			return
 		}
-		if !aws.ToBool(out.IsTruncated) {
-			return
-		}
-		if in.ContinuationToken = out.NextContinuationToken; aws.ToString(in.ContinuationToken) == "" {
+		if p.next == "" {
 			yield(nil, fmt.Errorf("listing %q: the answer says that there is more, and not where", r.Prefix))
 			return
 		}
+		in.ContinuationToken = &p.next
 	}
 }
 
 func past(r reconcile.Range, key string) bool { return r.Until != "" && key > r.Until }
-
-// decodeKey undoes the encoding that was asked for, when the store did as asked.
-func decodeKey(key string, encoding types.EncodingType) (string, error) {
-	if encoding != types.EncodingTypeUrl || strings.IndexByte(key, '%') < 0 && strings.IndexByte(key, '+') < 0 {
-		return key, nil
-	}
-	decoded, err := url.QueryUnescape(key)
-	if err != nil {
-		return "", fmt.Errorf("listing: key %q is not URL-encoded: %w", key, err)
-	}
-	return decoded, nil
-}
 
 // listAllVersions makes one of all versions of a key, which may be spread over pages.
 func (s *Store) listAllVersions(ctx context.Context, r reconcile.Range, yield func([]reconcile.Listed, error) bool) {
@@ -96,99 +71,71 @@ func (s *Store) listAllVersions(ctx context.Context, r reconcile.Range, yield fu
 	}
 	var open []reconcile.Listed // the last key of the page before, which may go on
 	for {
-		out, err := s.client.ListObjectVersions(ctx, in)
+		p, err := s.versionPage(ctx, in)
 		if err != nil {
 			yield(nil, fmt.Errorf("listing the versions of %q: %w", r.Prefix, explain(err, listActions)))
 			return
 		}
-		keys := &versionMerge{keys: open, encoding: out.EncodingType}
-		if err := keys.add(out); err != nil {
-			yield(nil, err)
-			return
-		}
-		page := keys.keys
-		for i := range page {
-			if past(r, page[i].Key) {
-				yield(page[:i], nil)
+		keys := merge(open, p)
+		for i := range keys {
+			if past(r, keys[i].Key) {
+				yield(keys[:i], nil)
 				return
 			}
 		}
-		if !aws.ToBool(out.IsTruncated) {
-			yield(page, nil)
+		if !p.truncated {
+			yield(keys, nil)
 			return
 		}
-		if in.KeyMarker, in.VersionIdMarker = out.NextKeyMarker, out.NextVersionIdMarker; aws.ToString(in.KeyMarker) == "" {
+		if p.next == "" {
 			yield(nil, fmt.Errorf("listing the versions of %q: the answer says that there is more, and not where", r.Prefix))
 			return
 		}
-		if marker, err := decodeKey(*in.KeyMarker, out.EncodingType); err == nil {
-			in.KeyMarker = &marker
+		in.KeyMarker, in.VersionIdMarker = &p.next, nil
+		if p.nextVersion != "" {
+			in.VersionIdMarker = &p.nextVersion
 		}
 		open = nil
-		if n := len(page); n > 0 {
-			open, page = append(open, page[n-1]), page[:n-1]
+		if n := len(keys); n > 0 {
+			open, keys = append(open, keys[n-1]), keys[:n-1]
 		}
-		if !yield(page, nil) {
+		if !yield(keys, nil) {
 			return
 		}
 	}
 }
 
-// versionMerge gathers versions and delete markers, which an answer lists apart, by key.
-type versionMerge struct {
-	keys     []reconcile.Listed
-	encoding types.EncodingType
-}
-
-func (m *versionMerge) add(out *s3.ListObjectVersionsOutput) error {
-	versions, markers := out.Versions, out.DeleteMarkers
+// merge gathers a page's versions and delete markers, which it has apart, by key. keys are those that there are already,
+// of which the last may go on.
+func merge(keys []reconcile.Listed, p *page) []reconcile.Listed {
+	keys = slices.Grow(keys, len(p.versions))
+	// of returns the entry of a key, which is the last one or comes after it.
+	of := func(key string) *reconcile.Listed {
+		if n := len(keys); n == 0 || keys[n-1].Key != key {
+			keys = append(keys, reconcile.Listed{Key: key, NoObject: true})
+		}
+		return &keys[len(keys)-1]
+	}
+	versions, markers := p.versions, p.markers
 	for len(versions)+len(markers) > 0 {
 		// Both are in the order of keys, so the lesser of their first keys is next.
-		if len(markers) == 0 || len(versions) > 0 && encodedLess(aws.ToString(versions[0].Key), aws.ToString(markers[0].Key), m.encoding) {
-			v := &versions[0]
-			versions = versions[1:]
-			l, err := m.of(aws.ToString(v.Key))
-			if err != nil {
-				return err
-			}
-			if aws.ToBool(v.IsLatest) {
-				l.NoObject, l.SizeBytes, l.ETag = false, aws.ToInt64(v.Size), strings.Trim(aws.ToString(v.ETag), `"`)
-				l.VersionID, l.LastModified = aws.ToString(v.VersionId), aws.ToTime(v.LastModified)
-			} else {
-				l.Noncurrent = append(l.Noncurrent, aws.ToString(v.VersionId))
-				l.NoncurrentBytes += aws.ToInt64(v.Size)
-			}
+		if len(versions) == 0 || len(markers) > 0 && markers[0] <= versions[0].Key {
+			of(markers[0]).DeleteMarkers++
+			markers = markers[1:]
 			continue
 		}
-		l, err := m.of(aws.ToString(markers[0].Key))
-		if err != nil {
-			return err
+		v := &versions[0]
+		versions = versions[1:]
+		l := of(v.Key)
+		if v.latest {
+			l.NoObject, l.SizeBytes, l.ETag = false, v.SizeBytes, v.ETag
+			l.VersionID, l.LastModified = v.VersionID, v.LastModified
+		} else {
+			l.Noncurrent = append(l.Noncurrent, v.VersionID)
+			l.NoncurrentBytes += v.SizeBytes
 		}
-		l.DeleteMarkers++
-		markers = markers[1:]
 	}
-	return nil
-}
-
-func encodedLess(a, b string, encoding types.EncodingType) bool {
-	plainA, errA := decodeKey(a, encoding)
-	plainB, errB := decodeKey(b, encoding)
-	if errA != nil || errB != nil {
-		return a < b
-	}
-	return plainA < plainB
-}
-
-// of returns the entry of a key, which is the last one or comes after it.
-func (m *versionMerge) of(encoded string) (*reconcile.Listed, error) {
-	key, err := decodeKey(encoded, m.encoding)
-	if err != nil {
-		return nil, err
-	}
-	if n := len(m.keys); n == 0 || m.keys[n-1].Key != key {
-		m.keys = append(m.keys, reconcile.Listed{Key: key, NoObject: true})
-	}
-	return &m.keys[len(m.keys)-1], nil
+	return keys
 }
 
 // Folders implements [reconcile.Objects].

@@ -88,6 +88,9 @@ func (s *Store) listVersions(ctx context.Context, key string) ([]name, error) {
 		if err != nil {
 			return nil, fmt.Errorf("listing the versions of %s: %w", key, explain(err, "s3:ListBucketVersions on the bucket"))
 		}
+		if page.IsTruncated == nil {
+			return nil, fmt.Errorf("listing the versions of %s: %w", key, errNoAnswer)
+		}
 		for _, v := range page.Versions {
 			if aws.ToString(v.Key) == key {
 				names = append(names, name{key, aws.ToString(v.VersionId)})

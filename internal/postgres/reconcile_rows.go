@@ -12,47 +12,6 @@ import (
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
-// Rows implements [reconcile.Store].
-func (s *Store) Rows(ctx context.Context, r reconcile.Range, after string, limit int) ([]reconcile.Row, error) {
-	from, above, until := r.Bounds()
-	if !storable(after) { // a key of the bucket that no row can have: what is above it in Postgres is what follows it here
-		after = storablePrefix(after)
-	}
-	rows, err := s.db.QueryContext(ctx, `SELECT id, key, state, size_bytes, coalesce(etag, ''), coalesce(version_id, ''), landed_at,
-			coalesce(landed_by, ''), overwritten_at IS NOT NULL, revision
-		FROM coatcheck.media WHERE key >= ? AND key > ? AND key <= ? ORDER BY key LIMIT ?`, from, max(above, after), until, limit)
-	if err != nil {
-		return nil, unusable(fmt.Errorf("reading media by key: %w", err))
-	}
-	defer rows.Close()
-	page := make([]reconcile.Row, 0, limit)
-	for rows.Next() {
-		var (
-			m      reconcile.Row
-			landed sql.NullTime
-		)
-		if err := rows.Scan(&m.ID, &m.Key, &m.State, &m.SizeBytes, &m.ETag, &m.VersionID, &landed, &m.LandedBy, &m.Overwritten, &m.Revision); err != nil {
-			return nil, fmt.Errorf("reading media by key: %w", err)
-		}
-		m.LandedAt = landed.Time
-		page = append(page, m)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading media by key: %w", err)
-	}
-	return page, nil
-}
-
-// storablePrefix is the longest beginning of a text that Postgres can hold.
-func storablePrefix(text string) string {
-	for i, c := range text {
-		if c == 0 || !storable(text[:i]) {
-			return text[:i]
-		}
-	}
-	return text
-}
-
 // MediaByID implements [reconcile.Store].
 func (s *Store) MediaByID(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*media.Media, error) {
 	known := make(map[uuid.UUID]*media.Media, len(ids))

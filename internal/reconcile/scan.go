@@ -145,10 +145,10 @@ func (w *scan) pair(o *Listed, row *Row) {
 	}
 	c := candidate{ask: j.ask}
 	if o != nil {
-		c.object = *o
+		c.object = o.apart()
 	}
 	if row != nil {
-		c.row = *row
+		c.row = row.apart()
 	}
 	w.candidates = append(w.candidates, c)
 }

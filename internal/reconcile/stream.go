@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -8,7 +9,8 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 )
 
-// Listed is what a listing, or an inventory, tells of one key.
+// Listed is what a listing, or an inventory, tells of one key. Its texts may be parts of a larger one, which they keep in
+// memory: what is to stay is set apart.
 type Listed struct {
 	Key          string
 	SizeBytes    int64
@@ -23,7 +25,15 @@ type Listed struct {
 	DeleteMarkers   int
 }
 
-// Row is what a run reads of a media.
+// apart returns a copy without its noncurrent versions, that holds on to nothing else of its page.
+func (o *Listed) apart() Listed {
+	c := *o
+	c.Key, c.ETag, c.VersionID = strings.Clone(o.Key), strings.Clone(o.ETag), strings.Clone(o.VersionID)
+	c.Noncurrent = nil
+	return c
+}
+
+// Row is what a run reads of a media. Its texts are as those of Listed.
 type Row struct {
 	ID          uuid.UUID
 	Key         string
@@ -35,6 +45,13 @@ type Row struct {
 	LandedBy    media.Source
 	Overwritten bool
 	Revision    int64
+}
+
+// apart returns a copy that holds on to nothing else of its page.
+func (r *Row) apart() Row {
+	c := *r
+	c.Key, c.ETag, c.VersionID = strings.Clone(r.Key), strings.Clone(r.ETag), strings.Clone(r.VersionID)
+	return c
 }
 
 // Landed reports whether the row says that there is an object which is wanted.
