@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -22,22 +23,26 @@ import (
 
 // Store is one bucket, of which the product owns what begins with the prefix. It is safe for concurrent use.
 type Store struct {
-	client  *s3.Client
-	presign *s3.PresignClient
-	bucket  string
-	prefix  string
-	now     func() time.Time
+	client *s3.Client
+	signer *v4.Signer // keeps the signing key that it has derived for the day
+	login  aws.CredentialsProvider
+	bucket string
+	prefix string
+	now    func() time.Time
 
 	reached  atomic.Int64           // Unix seconds of the last time that the bucket was seen to exist
 	versions atomic.Pointer[answer] // what GetBucketVersioning said last
+
+	addressed atomic.Pointer[form]
 }
 
 // New returns the store of a bucket, whose keys begin with the prefix (see [media.Keys]). now is the time that
 // presigned requests are signed at, which S3 compares with its own.
 func New(client *s3.Client, bucket, prefix string, now func() time.Time) *Store {
 	return &Store{
-		client: client, presign: s3.NewPresignClient(client, s3.WithPresignClientFromClientOptions(bare)),
-		bucket: bucket, prefix: prefix, now: now,
+		client: client, bucket: bucket, prefix: prefix, now: now, login: client.Options().Credentials,
+		// S3 does not escape the path a second time before signing, as the other services do.
+		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
 	}
 }
 

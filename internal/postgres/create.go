@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -28,8 +27,8 @@ func (s *Store) Create(ctx context.Context, ms []*media.Media) ([]*media.Media, 
 		return nil, err
 	}
 	if !keyed {
-		if _, err := s.db.NewInsert().Model(&rows).Exec(ctx); err != nil {
-			return nil, unusable(fmt.Errorf("inserting media: %w", err))
+		if err := s.inserter.Insert(ctx, rows); err != nil {
+			return nil, err
 		}
 		s.metrics.entered(media.StatePending, "", len(rows))
 		return stored(rows), nil

@@ -15,16 +15,19 @@ import (
 
 // Store keeps media. It is safe for concurrent use, by any number of processes.
 type Store struct {
-	db      *bun.DB
-	windows media.Windows
-	now     func() time.Time
-	metrics *Metrics
+	db       *bun.DB
+	windows  media.Windows
+	now      func() time.Time
+	metrics  *Metrics
+	inserter *inserter
 }
 
 // NewStore returns a store that gives new rows these windows. now is the only clock that it asks; each statement and
 // transaction asks it once.
 func NewStore(db *bun.DB, windows media.Windows, now func() time.Time, metrics *Metrics) *Store {
-	return &Store{db: db, windows: windows, now: now, metrics: metrics}
+	s := &Store{db: db, windows: windows, now: now, metrics: metrics}
+	s.inserter = &inserter{insert: s.insertPending}
+	return s
 }
 
 // time returns the present with the precision that Postgres keeps.

@@ -92,11 +92,21 @@ type metadata map[string]string
 
 // Value implements [driver.Valuer].
 func (m metadata) Value() (driver.Value, error) {
+	text, err := m.text()
+	if text == nil {
+		return nil, err
+	}
+	return *text, nil
+}
+
+// text is what is stored, or nil for NULL.
+func (m metadata) text() (*string, error) {
 	if m == nil {
 		return nil, nil
 	}
-	text, err := json.Marshal(map[string]string(m))
-	return string(text), err
+	b, err := json.Marshal(map[string]string(m))
+	text := string(b)
+	return &text, err
 }
 
 // Scan implements [sql.Scanner].

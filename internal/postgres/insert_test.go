@@ -1,0 +1,105 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/postgres"
+)
+
+// holdInserts makes every insert wait until release is called.
+func holdInserts(t *testing.T, f *fixture) (release func()) {
+	t.Helper()
+	db, err := postgres.Open(f.url, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), `LOCK TABLE coatcheck.media IN SHARE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestInsertsAreGathered: calls that come while others are under way share a statement, and each is answered for itself:
+// what Postgres refuses of one does not keep the others out.
+func TestInsertsAreGathered(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	release := holdInserts(t, f)
+	const calls = 40
+	var (
+		wg     sync.WaitGroup
+		errs   [calls]error
+		drafts [calls][]*media.Media
+	)
+	for i := range calls {
+		drafts[i] = []*media.Media{draft(), draft(func(m *media.Media) { m.Metadata = map[string]string{"n": fmt.Sprint(i)} })}
+		if i%10 == 7 {
+			drafts[i][1].Tenant = "" // which a CHECK refuses
+		}
+		wg.Go(func() { _, errs[i] = f.Create(t.Context(), drafts[i]) })
+	}
+	time.Sleep(200 * time.Millisecond) // they are all there
+	release()
+	wg.Wait()
+	for i := range calls {
+		if bad := i%10 == 7; bad != (errs[i] != nil) {
+			t.Errorf("call %d: %v", i, errs[i])
+		}
+		for _, d := range drafts[i] {
+			m, err := f.Get(t.Context(), alice, d.ID)
+			if refused := i%10 == 7; refused != (err != nil) {
+				t.Errorf("call %d: reading its media: %v", i, err)
+			} else if err == nil && (m.State != media.StatePending || m.Key != d.Key || m.Metadata["n"] != d.Metadata["n"] || string(m.ChecksumSHA256) != string(d.ChecksumSHA256)) {
+				t.Errorf("call %d: it is stored as %+v", i, m)
+			}
+		}
+	}
+}
+
+// TestInsertIsNotWaitedFor longer than the caller wants, and goes on without it.
+func TestInsertIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	release := holdInserts(t, f)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	drafts := make([]*media.Media, 10)
+	impatient := make(chan error, len(drafts))
+	for i := range drafts {
+		drafts[i] = draft()
+		wg.Go(func() {
+			_, err := f.Create(ctx, drafts[i:i+1])
+			impatient <- err
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	cancel()
+	wg.Wait()
+	for range drafts {
+		if err := <-impatient; !errors.Is(err, context.Canceled) && !strings.Contains(fmt.Sprint(err), "cancel") {
+			t.Errorf("it ended with %v", err)
+		}
+	}
+	release()
+	f.create(t) // and those that come later are served
+	if _, err := f.Create(ctx, []*media.Media{draft()}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a call that is over before it begins: %v", err)
+	}
+}
