@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 
 	"github.com/coatcheck/coatcheck/internal/reconcile"
@@ -18,17 +17,8 @@ import (
 // management unless it is a trial, and returns how many entries there are. It is [reconcile.ErrActive] while a run is under way, which may be
 // using the list. A key that occurs twice is an error.
 func (s *Store) StageAdoption(ctx context.Context, prefix string, trial bool, list iter.Seq2[reconcile.Adoption, error]) (n int64, err error) {
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return 0, unusable(fmt.Errorf("staging an adoption: %w", err))
-	}
-	defer conn.Close()
-	err = conn.Raw(func(driverConn any) error {
-		pgConn, ok := driverConn.(*stdlib.Conn)
-		if !ok {
-			return fmt.Errorf("unexpected connection %T", driverConn)
-		}
-		return pgx.BeginFunc(ctx, pgConn.Conn(), func(tx pgx.Tx) error {
+	err = s.withPgx(ctx, func(conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			// A run is begun by an insert, which waits for this.
 			if _, err := tx.Exec(ctx, `LOCK TABLE coatcheck.reconciliation IN SHARE MODE`); err != nil {
 				return err

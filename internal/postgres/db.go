@@ -5,6 +5,7 @@
 package postgres
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -104,4 +105,20 @@ func unusable(err error) error {
 		return fmt.Errorf("%w; run `coatcheck migrate up` first", err)
 	}
 	return err
+}
+
+// withPgx lends a connection of the pool, for what bun does not do: COPY, and statements whose arguments and results go in binary form.
+func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(driverConn any) error {
+		c, ok := driverConn.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("unexpected connection %T", driverConn)
+		}
+		return do(c.Conn())
+	})
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 const (
@@ -150,20 +149,4 @@ func (s *Store) insertPending(ctx context.Context, rows []*row) error {
 		return unusable(fmt.Errorf("inserting media: %w", err))
 	}
 	return nil
-}
-
-// withPgx lends a connection of the pool, for statements that bun would write as text.
-func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return conn.Raw(func(driverConn any) error {
-		c, ok := driverConn.(*stdlib.Conn)
-		if !ok {
-			return fmt.Errorf("unexpected connection %T", driverConn)
-		}
-		return do(c.Conn())
-	})
 }

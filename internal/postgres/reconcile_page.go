@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
@@ -33,17 +33,9 @@ func (s *Store) Rows(ctx context.Context, r reconcile.Range, after string, limit
 	}
 	args := [][]byte{[]byte(from), []byte(max(above, after)), []byte(until), strconv.AppendInt(nil, int64(limit), 10)}
 	page := rowPage{rows: make([]reconcile.Row, 0, limit)}
-	conn, err := s.db.Conn(ctx)
-	if err == nil {
-		err = conn.Raw(func(driver any) error {
-			pg, ok := driver.(*stdlib.Conn)
-			if !ok {
-				return fmt.Errorf("the connection is a %T, and none of pgx", driver)
-			}
-			return page.read(pg.Conn().PgConn().ExecParams(ctx, rowsSQL, args, nil, nil, []int16{binaryFormat}))
-		})
-		_ = conn.Close() // back to the pool, which looks whether it is sound
-	}
+	err := s.withPgx(ctx, func(conn *pgx.Conn) error {
+		return page.read(conn.PgConn().ExecParams(ctx, rowsSQL, args, nil, nil, []int16{binaryFormat}))
+	})
 	if err != nil {
 		return nil, unusable(fmt.Errorf("reading media by key: %w", err))
 	}
