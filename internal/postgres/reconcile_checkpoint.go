@@ -50,6 +50,9 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 		if done.Missing, err = recordMissing(ctx, tx, sh.RunID, now, b.Missing, free); err != nil {
 			return err
 		}
+		if err := keepRecords(ctx, tx, sh.RunID, b, done.Missing); err != nil {
+			return err
+		}
 		if done.Adopted, err = recordAdopted(ctx, tx, b.Adopted); err != nil {
 			return err
 		}
@@ -205,6 +208,40 @@ func recordMissing(ctx context.Context, tx bun.Tx, run uuid.UUID, now time.Time,
 		recorded[id] = true
 	}
 	return recorded, nil
+}
+
+// keepRecords keeps what is recorded of keys that S3 could not be asked for, and of rows that somebody held or has changed,
+// from being forgotten: that they could not be looked at says nothing of them.
+func keepRecords(ctx context.Context, tx bun.Tx, run uuid.UUID, b reconcile.Batch, missing map[uuid.UUID]bool) error {
+	args := struct {
+		idArgs
+		Keys []string  `bun:"keys,array"`
+		Run  uuid.UUID `bun:"run"`
+	}{Run: run}
+	for _, u := range b.Untold {
+		switch {
+		case u.MediaID != (uuid.UUID{}):
+			args.IDs = append(args.IDs, u.MediaID.String())
+		case storable(u.Key):
+			args.Keys = append(args.Keys, u.Key)
+		}
+	}
+	for _, r := range b.Missing {
+		if !missing[r.ID] {
+			args.IDs = append(args.IDs, r.ID.String())
+		}
+	}
+	if len(args.IDs) > 0 {
+		if _, err := tx.NewRaw(`UPDATE coatcheck.missing SET last_run = ?run WHERE media_id = ANY (?ids::uuid[])`, args).Exec(ctx); err != nil {
+			return fmt.Errorf("missing objects: %w", err)
+		}
+	}
+	if len(args.Keys) > 0 {
+		if _, err := tx.NewRaw(`UPDATE coatcheck.stray SET last_run = ?run WHERE key = ANY (?keys::text[]) AND removed_at IS NULL`, args).Exec(ctx); err != nil {
+			return fmt.Errorf("strays: %w", err)
+		}
+	}
+	return nil
 }
 
 // recordAdopted makes rows of objects that were there before, but for those that have one by now, or whose removal has

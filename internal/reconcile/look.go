@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // look asks S3, the adoption's list and the rows about each candidate, and puts what is to be recorded into the batch.
-// What cannot be told is counted as unclear, and left; when nothing can be told, that is an error.
+// What cannot be told is counted as unclear, and left; when S3 tells nothing at all, that is an error.
 func (w *scan) look(ctx context.Context, candidates []candidate, b *Batch) error {
 	if len(candidates) == 0 {
 		return nil
@@ -156,7 +157,7 @@ func (w *scan) adopt(a Adoption, o media.Object) *media.Media {
 		id = uuidAt(o.LastModified)
 	}
 	now := w.now()
-	contentType := o.ContentType
+	contentType := plain(o.ContentType) // other tools may have sent any bytes
 	if contentType == "" {
 		contentType = "binary/octet-stream" // what S3 takes an object for that was stored without
 	}
@@ -218,6 +219,7 @@ func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx
 						failure = err
 					}
 					b.Counts[CountUnclear]++
+					b.Untold = append(b.Untold, Untold{Key: c.key(), MediaID: c.row.ID})
 					b.find(KindUnclear, c.key(), c.row.ID, -1, "S3 could not be asked for it: "+bounded(err.Error()))
 				})
 			}
@@ -236,7 +238,16 @@ func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx
 			"run", w.run.ID, "keys", unclear, "of", len(cs), "error", failure)
 	}
 	if unclear == len(cs) && unclear > 0 {
-		return fmt.Errorf("S3 could be asked for none of %d keys: %w", len(cs), failure)
+		return w.outage(ctx, len(cs), failure)
+	}
+	return nil
+}
+
+// outage is an error when S3 could be asked for none of some keys, and for nothing else either. If not, it is the keys
+// that it will not tell of, and may never: they must not keep the run, and all after it, from ending.
+func (r *Reconciler) outage(ctx context.Context, keys int, failure error) error {
+	if err := r.objects.Ping(ctx); err != nil {
+		return fmt.Errorf("S3 could be asked for none of %d keys: %w", keys, errors.Join(failure, err))
 	}
 	return nil
 }

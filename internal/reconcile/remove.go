@@ -160,7 +160,9 @@ func (p *removal) unchanged(ctx context.Context, strays []Stray) ([]Stray, error
 		}
 	}
 	if failures > 0 && failures == len(strays) {
-		return nil, fmt.Errorf("S3 could be asked for none of %d strays: %w", len(strays), answers[0].err)
+		if err := p.outage(ctx, len(strays), answers[0].err); err != nil {
+			return nil, err
+		}
 	}
 	return same, nil
 }
@@ -232,10 +234,15 @@ func (p *removal) failed(s Stray, err error) {
 // maxError is how many bytes of an error are kept.
 const maxError = 500
 
-// bounded makes text fit a row: Postgres takes neither broken UTF-8 nor zero bytes.
+// bounded makes text fit a row.
 func bounded(text string) string {
 	if len(text) > maxError {
 		text = text[:maxError]
 	}
+	return plain(text)
+}
+
+// plain leaves out of a text what Postgres cannot hold.
+func plain(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
 }
