@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,10 +67,13 @@ func (s *Store) SeenStrays(ctx context.Context, run uuid.UUID, r reconcile.Range
 func (s *Store) TakeBudget(ctx context.Context, run uuid.UUID, n int) (int, error) {
 	var taken int
 	err := s.db.NewRaw(`
-		WITH was AS MATERIALIZED (SELECT id, budget_left FROM coatcheck.reconciliation WHERE id = ? FOR UPDATE)
+		WITH was AS MATERIALIZED (SELECT id, budget_left FROM coatcheck.reconciliation WHERE id = ? AND phase = 'removing' FOR UPDATE)
 		UPDATE coatcheck.reconciliation AS r SET budget_left = was.budget_left - least(was.budget_left, ?)
 		FROM was WHERE r.id = was.id
 		RETURNING least(was.budget_left, ?)`, run, n, n).Scan(ctx, &taken)
+	if errors.Is(err, sql.ErrNoRows) { // somebody gave the run up
+		return 0, reconcile.ErrLeaseLost
+	}
 	if err != nil {
 		return 0, fmt.Errorf("taking from the delete budget: %w", err)
 	}
