@@ -53,7 +53,7 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 		if err := keepRecords(ctx, tx, sh.RunID, b, done.Missing); err != nil {
 			return err
 		}
-		if done.Adopted, err = recordAdopted(ctx, tx, b.Adopted); err != nil {
+		if done.Adopted, err = recordAdopted(ctx, tx, now, b.Adopted); err != nil {
 			return err
 		}
 		if b.Done {
@@ -120,7 +120,8 @@ ON CONFLICT (key) DO UPDATE SET
 	last_error    = CASE WHEN ` + sameStray + ` THEN s.last_error END,
 	size_bytes = excluded.size_bytes, etag = excluded.etag, version_id = excluded.version_id,
 	last_modified = excluded.last_modified, ours = excluded.ours, last_seen_at = excluded.last_seen_at, last_run = excluded.last_run,
-	deleting_at = NULL, removed_at = NULL, removed_to = NULL
+	deleting_at   = CASE WHEN ` + sameStray + ` THEN s.deleting_at END,
+	removed_at = NULL, removed_to = NULL
 RETURNING s.key`
 
 const sameStray = `s.removed_at IS NULL AND (s.size_bytes, s.etag, s.version_id, s.last_modified)
@@ -244,22 +245,29 @@ func keepRecords(ctx context.Context, tx bun.Tx, run uuid.UUID, b reconcile.Batc
 	return nil
 }
 
+// removalReach is how long after its intent was recorded a removal may still reach S3, from a process that was suspended in
+// the middle: S3 refuses what was signed more than 15 minutes ago.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+const removalReach = time.Hour
+
 // recordAdopted makes rows of objects that were there before, but for those that have one by now, or whose removal has
-// been begun, and takes them off the adoption's list.
-func recordAdopted(ctx context.Context, tx bun.Tx, ms []*media.Media) (map[string]bool, error) {
+// been begun of late, and takes them off the adoption's list.
+func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Media) (map[string]bool, error) {
 	adopted := map[string]bool{}
 	if len(ms) == 0 {
 		return adopted, nil
 	}
 	var args struct {
-		Keys []string `bun:"keys,array"`
+		Keys  []string  `bun:"keys,array"`
+		Since time.Time `bun:"since"`
 	}
+	args.Since = now.Add(-removalReach)
 	for _, m := range ms {
 		args.Keys = append(args.Keys, m.Key)
 	}
 	// A removal that is under way holds the stray's row, or has marked it; one that comes later finds the new row.
 	var going []string
-	if err := tx.NewRaw(`SELECT key FROM coatcheck.stray WHERE key = ANY (?keys::text[]) AND deleting_at IS NOT NULL AND removed_at IS NULL
+	if err := tx.NewRaw(`SELECT key FROM coatcheck.stray WHERE key = ANY (?keys::text[]) AND deleting_at > ?since AND removed_at IS NULL
 		ORDER BY key FOR UPDATE`, args).Scan(ctx, &going); err != nil {
 		return nil, fmt.Errorf("adoptions: %w", err)
 	}

@@ -87,6 +87,7 @@ func (p *removal) page(ctx context.Context, strays []Stray) error {
 	if due, err = p.unchanged(ctx, due); err != nil || len(due) == 0 {
 		return err
 	}
+	begun := p.now().Round(0) // of the wall clock, which goes on while a machine is suspended
 	may, err := p.store.BeginRemoval(ctx, due)
 	if err != nil {
 		return err
@@ -98,6 +99,9 @@ func (p *removal) page(ctx context.Context, strays []Stray) error {
 			continue
 		}
 		p.result.Counts[CountKeptRow]++
+	}
+	if p.now().Round(0).Sub(begun) > p.config.Lease {
+		return fmt.Errorf("the process stood still before it removed %d strays: %w", len(going), ErrLeaseLost)
 	}
 	return p.remove(ctx, going)
 }

@@ -135,3 +135,35 @@ func TestSuspendedInTheMiddleOfARemoval(t *testing.T) {
 		t.Error("what is there cannot be adopted")
 	}
 }
+
+// standsStill is a process that is suspended after it has recorded its intent.
+type standsStill struct {
+	reconcile.Store
+	forLong func()
+}
+
+func (s standsStill) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map[string]bool, error) {
+	may, err := s.Store.BeginRemoval(ctx, strays)
+	s.forLong()
+	return may, err
+}
+
+// TestSuspendedBeforeARemoval: whoever wakes up after its lease has ended does not remove what it once looked at.
+func TestSuspendedBeforeARemoval(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	key := w.dueStray()
+	removed := 0
+	var once sync.Once
+	run := w.reconcile(policy(reconcile.PolicyDelete), objects(eventful{afterRemove: func() { removed++ }}), func(p *parts) {
+		p.store = standsStill{p.store, func() {
+			once.Do(func() {
+				w.Advance(2 * time.Hour)
+				w.insertRow(key)
+			})
+		}}
+	})
+	if !w.held()[key] || removed != 0 || run.Counts[reconcile.CountKeptRow] != 1 {
+		t.Errorf("the object of a CONFIRMED media was removed (R1); the run counted %v", counted(run))
+	}
+}
