@@ -203,6 +203,7 @@ func TestAdoptCommand(t *testing.T) {
 		`column "size" is none of`:            append([]string{"--adopt", "up/", "--claim-from", file("key,claim,size\n")}, who...),
 		"wrong number of fields":              append([]string{"--adopt", "up/", "--claim-from", file("key,claim\nup/a\n")}, who...),
 		"its claim must name":                 append([]string{"--adopt", "up/", "--claim-from", file("key,claim\nup/a,\n")}, who...),
+		"the list is empty":                   append([]string{"--adopt", "up/", "--no-dry-run", "--claim-from", file("key,claim\n")}, who...),
 		"occurs twice":                        append([]string{"--adopt", "up/", "--claim-from", file("key,claim\nup/a,1\nup/a,2\n")}, who...),
 		"no such file":                        append([]string{"--adopt", "up/", "--claim-from", "/nowhere.csv"}, who...),
 		"the query":                           append([]string{"--adopt", "up/", "--claim-from", "sql:SELECT nonsense"}, who...),

@@ -57,7 +57,7 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 			return err
 		}
 		if b.Done {
-			if err := forgetUnseen(ctx, tx, sh, now, b.SourceAt); err != nil {
+			if err := forgetUnseen(ctx, tx, sh, now, b); err != nil {
 				return err
 			}
 		}
@@ -112,7 +112,7 @@ INSERT INTO coatcheck.stray AS s (key, size_bytes, etag, version_id, last_modifi
 SELECT o.key, o.size_bytes, o.etag, o.version_id, o.last_modified, o.ours, ?now, ?run, ?now, ?run
 FROM unnest(?keys::text[], ?sizes::bigint[], ?etags::text[], ?version_ids::text[], ?last_modifieds::timestamptz[], ?ours::boolean[])
 	AS o (key, size_bytes, etag, version_id, last_modified, ours)
-WHERE NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = o.key)
+WHERE NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = o.key AND ` + explains + `)
 ON CONFLICT (key) DO UPDATE SET
 	first_seen_at = CASE WHEN ` + sameStray + ` THEN s.first_seen_at ELSE excluded.first_seen_at END,
 	first_run     = CASE WHEN ` + sameStray + ` THEN s.first_run ELSE excluded.first_run END,
@@ -123,6 +123,10 @@ ON CONFLICT (key) DO UPDATE SET
 	deleting_at   = CASE WHEN ` + sameStray + ` THEN s.deleting_at END,
 	removed_at = NULL, removed_to = NULL
 RETURNING s.key`
+
+// explains is true of a row, m, that explains the object under its key: of all but the tombstone of a key that was not
+// minted, after which others may have used it again.
+const explains = `NOT (m.state = 'deleted' AND right(m.key, 37) <> '/' || m.id)`
 
 const sameStray = `s.removed_at IS NULL AND (s.size_bytes, s.etag, s.version_id, s.last_modified)
 	= (excluded.size_bytes, excluded.etag, excluded.version_id, excluded.last_modified)`
@@ -287,6 +291,9 @@ func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Me
 		return adopted, nil
 	}
 	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.Key, b.Key) })
+	if _, err := tx.NewRaw(`DELETE FROM coatcheck.media AS m WHERE m.key = ANY (?keys::text[]) AND NOT (`+explains+`)`, args).Exec(ctx); err != nil {
+		return nil, fmt.Errorf("adoptions: %w", err)
+	}
 	var keys []string
 	if err := tx.NewInsert().Model(&rows).On("CONFLICT DO NOTHING").Returning("m.key").Scan(ctx, &keys); err != nil {
 		return nil, fmt.Errorf("adoptions: %w", err)
@@ -306,7 +313,8 @@ func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Me
 // forgetUnseen ends the records of a shard that its listing has not seen again: the strays are gone, by a removal that did
 // not live to say so or by somebody else, and the missing are there again, or not wanted any more. An inventory says
 // nothing of what was seen after its scan began.
-func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now, sourceAt time.Time) error {
+func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now time.Time, b reconcile.Batch) error {
+	sourceAt := b.SourceAt
 	if sourceAt.IsZero() {
 		sourceAt = now
 	}
@@ -320,11 +328,13 @@ func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now, sour
 		Until string    `bun:"until"`
 	}{sh.RunID, now, sourceAt.UTC(), from, after, until}
 	const unseen = ` key >= ?from AND key > ?after AND key <= ?until AND last_run <> ?run AND last_seen_at <= ?seen `
-	for _, query := range []string{
-		`UPDATE coatcheck.stray SET removed_at = ?now WHERE` + unseen + `AND deleting_at IS NOT NULL AND removed_at IS NULL`,
-		`DELETE FROM coatcheck.stray WHERE` + unseen + `AND removed_at IS NULL`,
-		`DELETE FROM coatcheck.missing WHERE` + unseen,
-	} {
+	queries := []string{`DELETE FROM coatcheck.missing WHERE` + unseen}
+	if !b.Trial {
+		queries = append(queries,
+			`UPDATE coatcheck.stray SET removed_at = ?now WHERE`+unseen+`AND deleting_at IS NOT NULL AND removed_at IS NULL`,
+			`DELETE FROM coatcheck.stray WHERE`+unseen+`AND removed_at IS NULL`)
+	}
+	for _, query := range queries {
 		if _, err := tx.NewRaw(query, args).Exec(ctx); err != nil {
 			return fmt.Errorf("records that were not seen again: %w", err)
 		}

@@ -80,7 +80,8 @@ func (s *Store) TakeBudget(ctx context.Context, run uuid.UUID, n int) (int, erro
 	return taken, nil
 }
 
-// BeginRemoval implements [reconcile.Store]. An adoption of the same key either has made its row, which this statement
+// BeginRemoval implements [reconcile.Store]. What the list of an adoption says is in use, and was not adopted for whatever
+// reason, is not removed. An adoption of the same key either has made its row, which this statement
 // sees, or waits for this one and then finds the intent.
 func (s *Store) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map[string]bool, error) {
 	if len(strays) == 0 {
@@ -101,7 +102,8 @@ func (s *Store) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map
 				AS o (key, size_bytes, etag, version_id, last_modified)
 			WHERE s.key = o.key AND s.ours AND s.removed_at IS NULL
 				AND (s.size_bytes, s.etag, s.version_id, s.last_modified) = (o.size_bytes, o.etag, o.version_id, o.last_modified)
-				AND NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = s.key)
+				AND NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = s.key AND `+explains+`)
+				AND NOT EXISTS (SELECT FROM coatcheck.adoption AS a WHERE a.key = s.key)
 			RETURNING s.key`, args).Scan(ctx, &keys)
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ type Batch struct {
 	Position string // everything up to and including it is dealt with
 	Done     bool   // the shard was listed to its end
 	SourceAt time.Time
+	Trial    bool   // of an adoption: strays are not recorded, and so not forgotten either
 	Counts   Counts // of what needs no recording
 	Landings []Landing
 	Strays   []Stray

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,6 +101,8 @@ func (w *scan) lookAtStrays(ctx context.Context, candidates []candidate, b *Batc
 		for i, c := range candidates {
 			keys[i] = c.object.Key
 		}
+		// Of other prefixes there may be what an older list has left.
+		keys = slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, w.run.AdoptPrefix) })
 		var err error
 		if adoptions, err = w.store.Adoptions(ctx, keys); err != nil {
 			return err
@@ -141,13 +145,16 @@ func (w *scan) found(o Listed, b *Batch) {
 		Key: o.Key, SizeBytes: o.SizeBytes, ETag: o.ETag, VersionID: o.VersionID, Ours: w.ours(o.Key, w.adopted),
 		LastModified: o.LastModified.Truncate(time.Second), // a HEAD tells no more
 	}
-	if w.run.Adopt && w.run.DryRun {
+	if w.trial() {
 		b.Counts.stray(s)
 		b.find(KindStray, s.Key, uuid.UUID{}, s.SizeBytes, "no row explains it, and the list does not name it")
 		return
 	}
 	b.Strays = append(b.Strays, s)
 }
+
+// trial reports whether the run tries an adoption out.
+func (w *scan) trial() bool { return w.run.Adopt && w.run.DryRun }
 
 // adopt returns the media of an object that was there before coatcheck. Its id tells the time of the object, as an
 // upload's does, so that lists are in the order of creation.

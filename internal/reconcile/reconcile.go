@@ -48,7 +48,8 @@ type Store interface {
 	BeginRemoving(ctx context.Context, run uuid.UUID) error
 	// EndRun ends a run, and reports false when somebody else has done so.
 	EndRun(ctx context.Context, run *Run, outcome Outcome, explanation string) (bool, error)
-	// CloseAdoption records a finding for each entry of an adoption's list that could not be adopted, and forgets the list.
+	// CloseAdoption records a finding for each entry of an adoption's list that could not be adopted, and forgets those
+	// that have a row.
 	CloseAdoption(ctx context.Context, run uuid.UUID) error
 
 	// SeenStrays returns up to limit strays of the range that the run has seen, above after, in the order of keys.

@@ -42,6 +42,8 @@ func (r *Row) Landed() bool {
 	return r.State == media.StateUploaded || r.State == media.StateConfirmed
 }
 
+func (r *Row) reusable() bool { return (&media.Media{ID: r.ID, Key: r.Key}).Reusable() }
+
 // Upload is an unfinished multipart upload.
 type Upload struct {
 	Key       string
