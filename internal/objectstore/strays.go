@@ -35,7 +35,7 @@ func (s *Store) RemoveStrays(ctx context.Context, strays []reconcile.Stray, quar
 	}
 	if quarantine != "" {
 		side(strays, errs, func(o reconcile.Stray) error {
-			if err := s.copyTo(ctx, o, quarantine+o.Key); err != nil || versioned {
+			if err := s.copyTo(ctx, o, o.Quarantined(quarantine)); err != nil || versioned {
 				return err
 			}
 			return s.same(ctx, o)

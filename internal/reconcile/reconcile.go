@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -125,6 +126,11 @@ func (r *Reconciler) Begin(ctx context.Context, s Settings) (*Run, error) {
 	adopted, err := r.adopted(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range adopted {
+		if s.Quarantine != "" && strings.HasPrefix(p, s.Quarantine) {
+			return nil, fmt.Errorf("quarantine prefix is %q, and prefix %q was adopted, which is within it: what is there would be passed over", s.Quarantine, p)
+		}
 	}
 	estimate, err := r.store.Estimate(ctx)
 	if err != nil {

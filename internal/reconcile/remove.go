@@ -221,7 +221,7 @@ func (p *removal) remove(ctx context.Context, going []Stray) error {
 
 func (p *removal) removed(s Stray) {
 	if p.run.Policy == PolicyQuarantine {
-		s.RemovedTo = p.run.Quarantine + s.Key
+		s.RemovedTo = s.Quarantined(p.run.Quarantine)
 	}
 	p.result.Removed = append(p.result.Removed, s)
 	p.result.Counts[CountRemoved]++
