@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -15,9 +16,8 @@ import (
 // Rows implements [reconcile.Store].
 func (s *Store) Rows(ctx context.Context, r reconcile.Range, after string, limit int) ([]reconcile.Row, error) {
 	from, above, until := r.Bounds()
-	if !storable(after) { // a key of the bucket that no row can have: what is above it in Postgres is what follows it here
-		after = storablePrefix(after)
-	}
+	// What is above a key that no row can have is, in Postgres, above what it begins with.
+	above, after = storablePrefix(above), storablePrefix(after)
 	rows, err := s.db.QueryContext(ctx, `SELECT id, key, state, size_bytes, coalesce(etag, ''), coalesce(version_id, ''), landed_at,
 			coalesce(landed_by, ''), overwritten_at IS NOT NULL, revision
 		FROM coatcheck.media WHERE key >= ? AND key > ? AND key <= ? ORDER BY key LIMIT ?`, from, max(above, after), until, limit)
@@ -45,10 +45,12 @@ func (s *Store) Rows(ctx context.Context, r reconcile.Range, after string, limit
 
 // storablePrefix is the longest beginning of a text that Postgres can hold.
 func storablePrefix(text string) string {
-	for i, c := range text {
-		if c == 0 || !storable(text[:i]) {
+	for i := 0; i < len(text); {
+		c, n := utf8.DecodeRuneInString(text[i:])
+		if c == 0 || c == utf8.RuneError && n == 1 {
 			return text[:i]
 		}
+		i += n
 	}
 	return text
 }

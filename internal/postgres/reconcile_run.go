@@ -163,6 +163,9 @@ func (s *Store) GetRun(ctx context.Context, id uuid.UUID) (*reconcile.Run, error
 		return nil, fmt.Errorf("reading the shards of a reconciliation: %w", err)
 	}
 	run.WorkedAt = run.StartedAt
+	if run.ListedAt.After(run.WorkedAt) {
+		run.WorkedAt = run.ListedAt
+	}
 	for _, sh := range shards {
 		run.Shards++
 		if sh.Phase == reconcile.ShardRemoved || sh.Phase == reconcile.ShardListed && run.Phase != reconcile.PhaseRemoving {

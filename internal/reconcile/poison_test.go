@@ -1,7 +1,11 @@
 package reconcile_test
 
 import (
+	"context"
+	"errors"
+	"iter"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -82,4 +86,61 @@ func TestFoldersThatPostgresCannotHold(t *testing.T) {
 	}
 	w.stage("uploads/", false, reconcile.Adoption{Key: "uploads/c/2", Claim: "post/1"})
 	w.want(w.reconcile(adopting("uploads/")), reconcile.Counts{reconcile.CountAdopted: 1, reconcile.CountStrays: 3})
+}
+
+// TestGoingOnAtAKeyThatPostgresCannotHold neither fails nor counts anything twice.
+func TestGoingOnAtAKeyThatPostgresCannotHold(t *testing.T) {
+	t.Parallel()
+	for _, odd := range []string{"media/a\x00b", "media/a\x00"} {
+		w := newWorld(t, worldOptions{})
+		for _, k := range []string{"media/a", odd, "media/a\x01", "media/b"} {
+			w.put(k, []byte("in use"))
+			if k != odd {
+				w.insertRow(k)
+			}
+		}
+		run, err := w.store.BeginRun(t.Context(), settingsOf(), 0, []reconcile.Range{{Prefix: "media/"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sh, err := w.store.LeaseShard(t.Context(), run.ID, reconcile.ShardListing, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := reconcile.Counts{reconcile.CountObjects: 2, reconcile.CountExplained: 1, reconcile.CountForeign: 1, reconcile.CountRows: 1}
+		if err := w.store.Checkpoint(t.Context(), sh, reconcile.Batch{Position: odd, Counts: counts}); err != nil {
+			t.Fatal(err)
+		}
+		w.Advance(time.Minute)
+		done, err := w.reconciler().Work(t.Context(), run.ID, nil)
+		if err != nil {
+			t.Fatalf("%q: %v", odd, err)
+		}
+		w.want(done, reconcile.Counts{reconcile.CountExplained: 3, reconcile.CountForeign: 1})
+	}
+}
+
+// flaky fails every other listing.
+type flaky struct {
+	reconcile.Objects
+	calls *int
+}
+
+func (f flaky) List(ctx context.Context, g reconcile.Range) iter.Seq2[[]reconcile.Listed, error] {
+	if *f.calls++; *f.calls%2 == 0 {
+		return func(yield func([]reconcile.Listed, error) bool) { yield(nil, errors.New("slow down")) }
+	}
+	return f.Objects.List(ctx, g)
+}
+
+// TestProgressIsNoFailure: a run goes on as long as something of it succeeds, however often something fails.
+func TestProgressIsNoFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.confirmed(3)
+	run := w.reconcile(func(p *parts) {
+		p.Concurrency = 1
+		p.objects = flaky{p.objects, new(int)}
+	})
+	w.want(run, reconcile.Counts{reconcile.CountExplained: 3})
 }
