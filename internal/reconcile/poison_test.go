@@ -144,3 +144,12 @@ func TestProgressIsNoFailure(t *testing.T) {
 	})
 	w.want(run, reconcile.Counts{reconcile.CountExplained: 3})
 }
+
+// TestStoreWithoutMultipartUploads can be reconciled.
+func TestStoreWithoutMultipartUploads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.confirmed(2)
+	w.emu.Faults().Fail(awsemu.Match{Operation: "ListMultipartUploads"}, awsemu.Forever, 501, "NotImplemented")
+	w.want(w.reconcile(), reconcile.Counts{reconcile.CountExplained: 2})
+}
