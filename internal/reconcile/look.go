@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -244,17 +243,17 @@ func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx
 		w.logger.WarnContext(ctx, "reconcile: S3 could not be asked for some keys, they are left as they are",
 			"run", w.run.ID, "keys", unclear, "of", len(cs), "error", failure)
 	}
-	if unclear == len(cs) && unclear > 0 {
-		return w.outage(ctx, len(cs), failure)
-	}
-	return nil
+	return w.whole(ctx, unclear, len(cs), failure)
 }
 
-// outage is an error when S3 could be asked for none of some keys, and for nothing else either. If not, it is the keys
-// that it will not tell of, and may never: they must not keep the run, and all after it, from ending.
-func (r *Reconciler) outage(ctx context.Context, keys int, failure error) error {
+// whole tells an outage from what S3 will not tell of some keys, however often it is asked (objects under a customer's own
+// encryption key, say): those must not keep a run from its end.
+func (r *Reconciler) whole(ctx context.Context, failed, of int, failure error) error {
+	if failed == 0 || failed < of {
+		return nil
+	}
 	if err := r.objects.Ping(ctx); err != nil {
-		return fmt.Errorf("S3 could be asked for none of %d keys: %w", keys, errors.Join(failure, err))
+		return fmt.Errorf("S3 could be asked for none of %d keys: %w", of, failure)
 	}
 	return nil
 }

@@ -76,11 +76,11 @@ type Objects interface {
 	Source
 	// Folders returns up to limit prefixes below a prefix that end with the next "/".
 	Folders(ctx context.Context, prefix string, limit int) ([]string, error)
+	// Ping is nil when the bucket answers.
+	Ping(ctx context.Context) error
 	// Head and HeadVersion report false only when the object, or the version, is known to be absent.
 	Head(ctx context.Context, key string) (o media.Object, found bool, err error)
 	HeadVersion(ctx context.Context, key, version string) (o media.Object, found bool, err error)
-	// Ping answers nil when the bucket is there and objects can be asked for: what fails then is one object's fault.
-	Ping(ctx context.Context) error
 	// Uploads returns the unfinished multipart uploads below a prefix.
 	Uploads(ctx context.Context, prefix string) iter.Seq2[Upload, error]
 	AbortUpload(ctx context.Context, u Upload) error

@@ -148,12 +148,15 @@ func (p *removal) unchanged(ctx context.Context, strays []Stray) ([]Stray, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var same []Stray
-	failures := 0
+	var (
+		same     []Stray
+		failures int
+		failure  error
+	)
 	for i, a := range answers {
 		switch s := strays[i]; {
 		case a.err != nil:
-			failures++
+			failures, failure = failures+1, a.err
 			p.failed(s, a.err)
 		case a.same:
 			same = append(same, s)
@@ -163,12 +166,7 @@ func (p *removal) unchanged(ctx context.Context, strays []Stray) ([]Stray, error
 			p.result.Counts[CountKeptChanged]++
 		}
 	}
-	if failures > 0 && failures == len(strays) {
-		if err := p.outage(ctx, len(strays), answers[0].err); err != nil {
-			return nil, err
-		}
-	}
-	return same, nil
+	return same, p.whole(ctx, failures, len(strays), failure)
 }
 
 // plainVersion makes one of the two ways in which S3 says that an object has no version of its own.

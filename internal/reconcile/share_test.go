@@ -348,3 +348,27 @@ func TestOlderStrayIsAnotherOne(t *testing.T) {
 		t.Errorf("strays are %v", w.strays())
 	}
 }
+
+// TestWhatS3WillNotTell: an object of which S3 never tells keeps no run from its end, and is left as it is.
+func TestWhatS3WillNotTell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	stray := w.dueStray()
+	tombstone := w.confirmed(1)[0]
+	w.discard(media.EventRelease, tombstone)
+	w.sweep()
+	w.upload(tombstone)
+	for _, key := range []string{stray, tombstone.Key} {
+		w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject", KeyContains: key}, awsemu.Forever, 400, "BadRequest")
+	}
+	run := w.reconcile(policy(reconcile.PolicyDelete))
+	w.want(run, reconcile.Counts{reconcile.CountUnclear: 1, reconcile.CountStrays: 1, reconcile.CountKeptUnclear: 1})
+	if held := w.held(); !held[stray] || !held[tombstone.Key] {
+		t.Errorf("the bucket holds %v", held)
+	}
+	if kinds := w.findings(run); kinds[tombstone.Key] != reconcile.KindUnclear {
+		t.Errorf("it found %v", kinds)
+	}
+	w.emu.Faults().Clear()
+	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountLate: 1, reconcile.CountStrays: 1, reconcile.CountRemoved: 1})
+}

@@ -2,8 +2,9 @@
 
 locals {
   # Bucket and folder are empty when there is no inventory.
+  # Whether the bucket policy is made must be known when planning, and the bucket's own name may not be.
   inventory_bucket_name   = var.inventory == null ? "" : coalesce(var.inventory.bucket_name, var.bucket_name)
-  inventory_in_own_bucket = local.inventory_bucket_name == var.bucket_name
+  inventory_in_own_bucket = var.inventory == null ? false : var.inventory.bucket_name == null ? true : var.inventory.bucket_name == var.bucket_name
   inventory_bucket_arn    = local.inventory_in_own_bucket ? aws_s3_bucket.media.arn : "arn:${data.aws_partition.current.partition}:s3:::${local.inventory_bucket_name}"
 
   # S3 adds the name of the bucket that is listed. Below it lie a folder for each report and one with the data.
