@@ -59,7 +59,9 @@ const maxKey = 1024
 // checked fills in tenant and owner, and refuses what cannot be adopted: nothing is staged then.
 func (c *reconcileCommand) checked(list iter.Seq2[reconcile.Adoption, error]) iter.Seq2[reconcile.Adoption, error] {
 	return func(yield func(reconcile.Adoption, error) bool) {
+		empty := true
 		for a, err := range list {
+			empty = false
 			if a.Tenant == "" {
 				a.Tenant = c.AdoptTenant
 			}
@@ -72,6 +74,9 @@ func (c *reconcileCommand) checked(list iter.Seq2[reconcile.Adoption, error]) it
 			if !yield(a, err) || err != nil {
 				return
 			}
+		}
+		if empty {
+			yield(reconcile.Adoption{}, errors.New("the list is empty: everything below --adopt would become a stray"))
 		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 type straySettings struct {
 	StrayPolicy       string        `name:"stray-policy" env:"COATCHECK_STRAY_POLICY" default:"report" enum:"report,quarantine,delete" group:"Strays" help:"What becomes of objects that no row explains: report records them; quarantine moves them below --quarantine-prefix, whose lifecycle ends them; delete deletes them."`
 	StrayGrace        time.Duration `name:"stray-grace" env:"COATCHECK_STRAY_GRACE" default:"72h" group:"Strays" help:"How old a stray must be, and how far apart two runs that saw it unchanged, before it is removed. Longer leaves more time to notice that the database is the wrong one."`
-	MaxStrayShare     float64       `name:"max-stray-share" env:"COATCHECK_MAX_STRAY_SHARE" default:"0.05" group:"Strays" placeholder:"SHARE" help:"Share of strays among the objects seen, 0 to 1, above which a run removes nothing: it is looking at the wrong database."`
+	MaxStrayShare     float64       `name:"max-stray-share" env:"COATCHECK_MAX_STRAY_SHARE" default:"0.05" group:"Strays" placeholder:"SHARE" help:"Share of strays among the objects seen that are attributable, 0 to 1, above which a run removes nothing: it is looking at the wrong database."`
 	DeleteBudget      int64         `name:"delete-budget" env:"COATCHECK_DELETE_BUDGET" default:"100000" group:"Strays" help:"How many strays one run may remove. The next goes on."`
-	QuarantinePrefix  string        `name:"quarantine-prefix" env:"COATCHECK_QUARANTINE_PREFIX" default:"coatcheck-quarantine/" group:"Strays" help:"Where quarantined objects go, under their old keys. It must lie outside the managed prefixes; give it a lifecycle rule."`
+	QuarantinePrefix  string        `name:"quarantine-prefix" env:"COATCHECK_QUARANTINE_PREFIX" default:"coatcheck-quarantine/" group:"Strays" help:"Where quarantined objects go, under their old keys, in folders by their time. It must lie outside the managed prefixes; give it a lifecycle rule."`
 	AbortUploadsAfter time.Duration `name:"abort-uploads-after" env:"COATCHECK_ABORT_UPLOADS_AFTER" default:"168h" group:"Strays" help:"Age at which a run that may remove strays aborts an unfinished multipart upload."`
 }
 

@@ -38,6 +38,10 @@ func (k Keys) Key(id uuid.UUID) string {
 	return k.prefix + hex.EncodeToString(id[15:]) + "/" + id.String()
 }
 
+// Reusable reports whether the media's key is not one that was minted for it: its object was there before, and others may
+// store another one under the same key. What is found there after a deletion is no late upload, then.
+func (m *Media) Reusable() bool { return !strings.HasSuffix(m.Key, "/"+m.ID.String()) }
+
 // ID returns the id of the media whose object has this key, and false when the key is not one that Key makes.
 func (k Keys) ID(key string) (uuid.UUID, bool) {
 	rest, ok := strings.CutPrefix(key, k.prefix)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
 // maxDelete is how many keys or versions one DeleteObjects call takes.
@@ -22,12 +24,17 @@ const maxDelete = 1000
 // of what came before: nothing was deleted then.
 //
 // An error of one key is an [smithy.APIError], as is that of a whole call that S3 has refused.
+//
+// Under a key that was not minted others may have stored another object meanwhile, which is left.
 func (s *Store) Delete(ctx context.Context, ms []*media.Media) ([]error, error) {
 	versioned, err := s.versioned(ctx)
 	if err != nil {
 		return nil, err
 	}
 	errs := make([]error, len(ms))
+	if slices.ContainsFunc(ms, (*media.Media).Reusable) {
+		return s.deleteBoth(ctx, ms)
+	}
 	if versioned {
 		s.deleteVersions(ctx, ms, errs, all(ms))
 		return errs, nil
@@ -41,6 +48,41 @@ func (s *Store) Delete(ctx context.Context, ms []*media.Media) ([]error, error) 
 		// A delete marker was added: the bucket has had its versioning enabled since it was asked.
 		s.versions.Store(&answer{versioned: true, at: s.now()})
 		s.deleteVersions(ctx, ms, errs, marked)
+	}
+	return errs, nil
+}
+
+// deleteBoth deletes media of which some have keys that others may have used again.
+func (s *Store) deleteBoth(ctx context.Context, ms []*media.Media) ([]error, error) {
+	var (
+		minted           []*media.Media
+		reusable         []reconcile.Stray
+		atMinted, atElse []int
+	)
+	for i, m := range ms {
+		if m.Reusable() {
+			reusable, atElse = append(reusable, reconcile.Stray{Key: m.Key, ETag: m.ETag, VersionID: m.VersionID}), append(atElse, i)
+			continue
+		}
+		minted, atMinted = append(minted, m), append(atMinted, i)
+	}
+	errs := make([]error, len(ms))
+	for i, err := range s.RemoveStrays(ctx, reusable, "") {
+		if !errors.Is(err, reconcile.ErrChanged) { // else its object is gone, and there may be another
+			errs[atElse[i]] = err
+		}
+	}
+	if len(minted) == 0 {
+		return errs, nil
+	}
+	others, err := s.Delete(ctx, minted)
+	for i, err := range others {
+		errs[atMinted[i]] = err
+	}
+	if err != nil {
+		for _, i := range atMinted {
+			errs[i] = err
+		}
 	}
 	return errs, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/http"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -167,6 +168,9 @@ func (s *Store) Uploads(ctx context.Context, prefix string) iter.Seq2[reconcile.
 		})
 		for pages.HasMorePages() {
 			out, err := pages.NextPage(ctx)
+			if code := status(err); code == http.StatusNotImplemented || code == http.StatusMethodNotAllowed {
+				return // some stores do not know the question
+			}
 			if err != nil {
 				yield(reconcile.Upload{}, fmt.Errorf("listing the unfinished uploads of %q: %w", prefix, explain(err, listActions)))
 				return

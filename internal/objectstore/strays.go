@@ -1,12 +1,16 @@
 package objectstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -30,7 +34,12 @@ func (s *Store) RemoveStrays(ctx context.Context, strays []reconcile.Stray, quar
 		return errs
 	}
 	if quarantine != "" {
-		side(strays, errs, func(o reconcile.Stray) error { return s.copyTo(ctx, o, quarantine+o.Key) })
+		side(strays, errs, func(o reconcile.Stray) error {
+			if err := s.copyTo(ctx, o, o.Quarantined(quarantine)); err != nil || versioned {
+				return err
+			}
+			return s.same(ctx, o)
+		})
 	}
 	if versioned {
 		side(strays, errs, func(o reconcile.Stray) error { return s.removeVersions(ctx, o) })
@@ -89,26 +98,41 @@ func (s *Store) copyTo(ctx context.Context, o reconcile.Stray, key string) error
 	return fmt.Errorf("copying %s to %s: %w", o.Key, key, explain(err, "s3:GetObject on it, and s3:PutObject below the quarantine prefix"))
 }
 
+// same asks once more whether a stray is as it was recorded: copies can take minutes, and not every store deletes on a
+// condition.
+func (s *Store) same(ctx context.Context, o reconcile.Stray) error {
+	now, found, err := s.Head(ctx, o.Key)
+	if err == nil && (!found || now.ETag != o.ETag || !now.LastModified.Truncate(time.Second).Equal(o.LastModified)) {
+		err = fmt.Errorf("deleting %s: %w", o.Key, reconcile.ErrChanged)
+	}
+	return err
+}
+
 // removeVersions deletes all versions of a stray that are not newer than the recorded one, and its delete markers.
 func (s *Store) removeVersions(ctx context.Context, o reconcile.Stray) error {
-	names, err := s.listVersions(ctx, o.Key)
+	versions, err := s.listVersions(ctx, o.Key)
 	if err != nil {
 		return err
 	}
-	var input []types.ObjectIdentifier
-	found := false
-	for _, n := range names { // newest first
-		found = found || n.version == o.VersionID
-		if !found {
-			return fmt.Errorf("deleting %s: there is a newer version: %w", o.Key, reconcile.ErrChanged)
-		}
-		input = append(input, types.ObjectIdentifier{Key: aws.String(n.key), VersionId: aws.String(n.version)})
-	}
-	if !found {
+	if len(versions) == 0 {
 		return fmt.Errorf("deleting %s: its version is gone: %w", o.Key, reconcile.ErrChanged)
 	}
+	// The newest is to be the recorded one. While versioning is suspended an object that replaces it has the same version.
+	newest := versions[0]
+	if newest.version != cmp.Or(o.VersionID, nullVersion) || newest.etag != o.ETag ||
+		!o.LastModified.IsZero() && !newest.modified.Truncate(time.Second).Equal(o.LastModified) {
+		return fmt.Errorf("deleting %s: there is a newer version: %w", o.Key, reconcile.ErrChanged)
+	}
+	var input []types.ObjectIdentifier
+	for _, v := range versions[1:] {
+		input = append(input, types.ObjectIdentifier{Key: aws.String(v.key), VersionId: aws.String(v.version)})
+	}
 	// The recorded version last: as long as it is there the stray is known by it.
-	input = append(input[1:], input[0])
+	last := types.ObjectIdentifier{Key: aws.String(newest.key), VersionId: aws.String(newest.version)}
+	if newest.latest && newest.version == nullVersion { // S3 looks at the condition for what is current only
+		last.ETag = aws.String(`"` + o.ETag + `"`)
+	}
+	input = append(input, last)
 	var all []error
 	for len(input) > 0 {
 		n := min(maxDelete, len(input))
@@ -121,14 +145,52 @@ func (s *Store) removeVersions(ctx context.Context, o reconcile.Stray) error {
 	return nil
 }
 
+// nullVersion is the version of what was stored while versioning was not enabled.
+const nullVersion = "null"
+
+// inXML reports whether XML can hold a key. The SDK writes another character for those that it cannot hold, and so the
+// name of another object.
+func inXML(key string) bool {
+	for _, c := range key {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0xFFFE || c == 0xFFFF || c == utf8.RuneError {
+			return false
+		}
+	}
+	return true
+}
+
+// deleteOne deletes an object whose key no body can hold.
+func (s *Store) deleteOne(ctx context.Context, id types.ObjectIdentifier) error {
+	t := target{key: aws.ToString(id.Key), version: aws.ToString(id.VersionId)}
+	out, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: id.Key, VersionId: id.VersionId, IfMatch: id.ETag})
+	switch code := status(err); {
+	case code == http.StatusPreconditionFailed || code == http.StatusConflict:
+		return fmt.Errorf("deleting %s: %w", t, reconcile.ErrChanged)
+	case err != nil:
+		return fmt.Errorf("deleting %s: %w", t, explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))
+	case t.version == "" && aws.ToBool(out.DeleteMarker):
+		s.versions.Store(&answer{versioned: true, at: s.now()})
+		return fmt.Errorf("deleting %s: a delete marker was added: the bucket has had its versioning enabled", t)
+	}
+	return nil
+}
+
 // deleteIdentified deletes up to [maxDelete] objects in one call and tells the outcome of each.
-func (s *Store) deleteIdentified(ctx context.Context, input []types.ObjectIdentifier, tell func(types.ObjectIdentifier, error)) {
+func (s *Store) deleteIdentified(ctx context.Context, all []types.ObjectIdentifier, tell func(types.ObjectIdentifier, error)) {
+	input := make([]types.ObjectIdentifier, 0, len(all))
+	for _, id := range all {
+		if inXML(aws.ToString(id.Key)) {
+			input = append(input, id)
+		} else {
+			tell(id, s.deleteOne(ctx, id))
+		}
+	}
 	if len(input) == 0 {
 		return
 	}
 	out, err := s.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Objects: input, Quiet: aws.Bool(false)}})
 	if err != nil {
-		err = fmt.Errorf("deleting %d objects: %w", len(input), explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))
+		err = &callError{fmt.Errorf("deleting %d objects: %w", len(input), explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))}
 		for _, id := range input {
 			tell(id, err)
 		}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -79,28 +81,54 @@ func (s *Store) deleteVersions(ctx context.Context, ms []*media.Media, errs []er
 	s.deleteTargets(ctx, targets, errs)
 }
 
-// listVersions returns all versions and delete markers of exactly this key.
-func (s *Store) listVersions(ctx context.Context, key string) ([]name, error) {
-	var names []name
-	pages := s3.NewListObjectVersionsPaginator(s.client, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: &key})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+// keyVersion is a version of a key, or a delete marker.
+type keyVersion struct {
+	name
+	etag     string // without quotes; empty for a delete marker
+	modified time.Time
+	latest   bool
+}
+
+// listVersions returns all versions and then all delete markers of exactly this key, each the newest first, page by page.
+// It does not go on to the keys that begin with this one, which may be many.
+func (s *Store) listVersions(ctx context.Context, key string) ([]keyVersion, error) {
+	var all []keyVersion
+	in := &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: &key, EncodingType: types.EncodingTypeUrl}
+	for {
+		out, err := s.client.ListObjectVersions(ctx, in)
 		if err != nil {
 			return nil, fmt.Errorf("listing the versions of %s: %w", key, explain(err, "s3:ListBucketVersions on the bucket"))
 		}
-		if page.IsTruncated == nil {
+		if out.IsTruncated == nil {
 			return nil, fmt.Errorf("listing the versions of %s: %w", key, errNoAnswer)
 		}
-		for _, v := range page.Versions {
-			if aws.ToString(v.Key) == key {
-				names = append(names, name{key, aws.ToString(v.VersionId)})
+		for _, v := range out.Versions {
+			if k, err := decodeKey(aws.ToString(v.Key), out.EncodingType); err != nil {
+				return nil, err
+			} else if k == key {
+				all = append(all, keyVersion{name{key, aws.ToString(v.VersionId)}, strings.Trim(aws.ToString(v.ETag), `"`), aws.ToTime(v.LastModified), aws.ToBool(v.IsLatest)})
 			}
 		}
-		for _, d := range page.DeleteMarkers {
-			if aws.ToString(d.Key) == key {
-				names = append(names, name{key, aws.ToString(d.VersionId)})
+		for _, d := range out.DeleteMarkers {
+			if k, err := decodeKey(aws.ToString(d.Key), out.EncodingType); err != nil {
+				return nil, err
+			} else if k == key {
+				all = append(all, keyVersion{name: name{key, aws.ToString(d.VersionId)}})
 			}
 		}
+		if !aws.ToBool(out.IsTruncated) {
+			return all, nil
+		}
+		next, err := decodeKey(aws.ToString(out.NextKeyMarker), out.EncodingType)
+		if err != nil {
+			return nil, err
+		}
+		if next == "" {
+			return nil, fmt.Errorf("listing the versions of %s: the answer says that there is more, and not where", key)
+		}
+		if next != key { // which is the first of those that begin with it
+			return all, nil
+		}
+		in.KeyMarker, in.VersionIdMarker = &next, out.NextVersionIdMarker
 	}
-	return names, nil
 }

@@ -30,7 +30,8 @@ func (s *Store) StageAdoption(ctx context.Context, prefix string, trial bool, li
 			if active {
 				return reconcile.ErrActive
 			}
-			if _, err := tx.Exec(ctx, `DELETE FROM coatcheck.adoption`); err != nil {
+			// What is left of other prefixes' lists keeps what it names from being removed.
+			if _, err := tx.Exec(ctx, `DELETE FROM coatcheck.adoption WHERE starts_with(key, $1)`, prefix); err != nil {
 				return err
 			}
 			if !trial {
@@ -111,23 +112,30 @@ func (s *Store) Adoptions(ctx context.Context, keys []string) (map[string]reconc
 }
 
 // CloseAdoption implements [reconcile.Store]. What the list claims and a row holds by the same claim is adopted already.
+// Entries of which there is no row are kept, until another list takes their place: if it is only that S3 could not be
+// asked, the object is in use all the same, and no stray.
 func (s *Store) CloseAdoption(ctx context.Context, run uuid.UUID) error {
 	now := s.time()
 	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewRaw(`
 			INSERT INTO coatcheck.reconciliation_finding (run_id, kind, key, media_id, size_bytes, detail, found_at)
-			SELECT ?, 'not_adopted', a.key, m.id, m.size_bytes, CASE
+			SELECT r.id, 'not_adopted', a.key, m.id, m.size_bytes, CASE
+				WHEN m.id IS NULL AND EXISTS (SELECT FROM coatcheck.reconciliation_finding AS f WHERE f.run_id = r.id AND f.kind = 'unclear' AND f.key = a.key)
+					THEN format('the list says that %s uses it, and S3 could not be asked for it: adopt it again', a.claim)
+				WHEN m.id IS NULL AND EXISTS (SELECT FROM coatcheck.stray AS s WHERE s.key = a.key AND s.removed_at IS NULL)
+					THEN format('the list says that %s uses it, and its removal as a stray had begun: adopt it again', a.claim)
 				WHEN m.id IS NULL THEN format('the list says that %s uses it, and there is no such object', a.claim)
 				WHEN m.state = 'confirmed' THEN format('the list says that %s uses it, and another claim holds it', a.claim)
 				ELSE format('the list says that %s uses it, and it is %s: confirm it by the API', a.claim, m.state)
 			END, ?
-			FROM coatcheck.adoption AS a LEFT JOIN coatcheck.media AS m ON m.key = a.key
-			WHERE m.id IS NULL OR m.state <> 'confirmed' OR m.claim <> a.claim
-			ORDER BY a.key`, run, now).Exec(ctx)
+			FROM coatcheck.reconciliation AS r JOIN coatcheck.adoption AS a ON starts_with(a.key, r.adopt_prefix)
+				LEFT JOIN coatcheck.media AS m ON m.key = a.key
+			WHERE r.id = ? AND (m.id IS NULL OR m.state <> 'confirmed' OR m.claim <> a.claim)
+			ORDER BY a.key`, now, run).Exec(ctx)
 		if err != nil {
 			return err
 		}
-		_, err = tx.NewRaw(`DELETE FROM coatcheck.adoption`).Exec(ctx)
+		_, err = tx.NewRaw(`DELETE FROM coatcheck.adoption AS a WHERE EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = a.key)`).Exec(ctx)
 		return err
 	})
 	if err != nil {

@@ -50,11 +50,14 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 		if done.Missing, err = recordMissing(ctx, tx, sh.RunID, now, b.Missing, free); err != nil {
 			return err
 		}
-		if done.Adopted, err = recordAdopted(ctx, tx, b.Adopted); err != nil {
+		if err := keepRecords(ctx, tx, sh.RunID, b, done.Missing); err != nil {
+			return err
+		}
+		if done.Adopted, err = recordAdopted(ctx, tx, now, b.Adopted); err != nil {
 			return err
 		}
 		if b.Done {
-			if err := forgetUnseen(ctx, tx, sh, now, b.SourceAt); err != nil {
+			if err := forgetUnseen(ctx, tx, sh, now, b); err != nil {
 				return err
 			}
 		}
@@ -109,7 +112,7 @@ INSERT INTO coatcheck.stray AS s (key, size_bytes, etag, version_id, last_modifi
 SELECT o.key, o.size_bytes, o.etag, o.version_id, o.last_modified, o.ours, ?now, ?run, ?now, ?run
 FROM unnest(?keys::text[], ?sizes::bigint[], ?etags::text[], ?version_ids::text[], ?last_modifieds::timestamptz[], ?ours::boolean[])
 	AS o (key, size_bytes, etag, version_id, last_modified, ours)
-WHERE NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = o.key)
+WHERE NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = o.key AND ` + explains + `)
 ON CONFLICT (key) DO UPDATE SET
 	first_seen_at = CASE WHEN ` + sameStray + ` THEN s.first_seen_at ELSE excluded.first_seen_at END,
 	first_run     = CASE WHEN ` + sameStray + ` THEN s.first_run ELSE excluded.first_run END,
@@ -117,8 +120,13 @@ ON CONFLICT (key) DO UPDATE SET
 	last_error    = CASE WHEN ` + sameStray + ` THEN s.last_error END,
 	size_bytes = excluded.size_bytes, etag = excluded.etag, version_id = excluded.version_id,
 	last_modified = excluded.last_modified, ours = excluded.ours, last_seen_at = excluded.last_seen_at, last_run = excluded.last_run,
-	deleting_at = NULL, removed_at = NULL, removed_to = NULL
+	deleting_at   = CASE WHEN ` + sameStray + ` THEN s.deleting_at END,
+	removed_at = NULL, removed_to = NULL
 RETURNING s.key`
+
+// explains is true of a row, m, that explains the object under its key: of all but the tombstone of a key that was not
+// minted, after which others may have used it again.
+const explains = `NOT (m.state = 'deleted' AND right(m.key, 37) <> '/' || m.id)`
 
 const sameStray = `s.removed_at IS NULL AND (s.size_bytes, s.etag, s.version_id, s.last_modified)
 	= (excluded.size_bytes, excluded.etag, excluded.version_id, excluded.last_modified)`
@@ -207,22 +215,63 @@ func recordMissing(ctx context.Context, tx bun.Tx, run uuid.UUID, now time.Time,
 	return recorded, nil
 }
 
+// keepRecords keeps what is recorded of keys that S3 could not be asked for, and of rows that somebody held or has changed,
+// from being forgotten: that they could not be looked at says nothing of them.
+func keepRecords(ctx context.Context, tx bun.Tx, run uuid.UUID, b reconcile.Batch, missing map[uuid.UUID]bool) error {
+	args := struct {
+		idArgs
+		Keys []string  `bun:"keys,array"`
+		Run  uuid.UUID `bun:"run"`
+	}{Run: run}
+	for _, u := range b.Untold {
+		switch {
+		case u.MediaID != (uuid.UUID{}):
+			args.IDs = append(args.IDs, u.MediaID.String())
+		case storable(u.Key):
+			args.Keys = append(args.Keys, u.Key)
+		}
+	}
+	for _, r := range b.Missing {
+		if !missing[r.ID] {
+			args.IDs = append(args.IDs, r.ID.String())
+		}
+	}
+	if len(args.IDs) > 0 {
+		if _, err := tx.NewRaw(`UPDATE coatcheck.missing SET last_run = ?run WHERE media_id = ANY (?ids::uuid[])`, args).Exec(ctx); err != nil {
+			return fmt.Errorf("missing objects: %w", err)
+		}
+	}
+	if len(args.Keys) > 0 {
+		if _, err := tx.NewRaw(`UPDATE coatcheck.stray SET last_run = ?run WHERE key = ANY (?keys::text[]) AND removed_at IS NULL`, args).Exec(ctx); err != nil {
+			return fmt.Errorf("strays: %w", err)
+		}
+	}
+	return nil
+}
+
+// removalReach is how long after its intent was recorded a removal may still reach S3, from a process that was suspended in
+// the middle: S3 refuses what was signed more than 15 minutes ago.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+const removalReach = time.Hour
+
 // recordAdopted makes rows of objects that were there before, but for those that have one by now, or whose removal has
-// been begun, and takes them off the adoption's list.
-func recordAdopted(ctx context.Context, tx bun.Tx, ms []*media.Media) (map[string]bool, error) {
+// been begun of late, and takes them off the adoption's list.
+func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Media) (map[string]bool, error) {
 	adopted := map[string]bool{}
 	if len(ms) == 0 {
 		return adopted, nil
 	}
 	var args struct {
-		Keys []string `bun:"keys,array"`
+		Keys  []string  `bun:"keys,array"`
+		Since time.Time `bun:"since"`
 	}
+	args.Since = now.Add(-removalReach)
 	for _, m := range ms {
 		args.Keys = append(args.Keys, m.Key)
 	}
 	// A removal that is under way holds the stray's row, or has marked it; one that comes later finds the new row.
 	var going []string
-	if err := tx.NewRaw(`SELECT key FROM coatcheck.stray WHERE key = ANY (?keys::text[]) AND deleting_at IS NOT NULL AND removed_at IS NULL
+	if err := tx.NewRaw(`SELECT key FROM coatcheck.stray WHERE key = ANY (?keys::text[]) AND deleting_at > ?since AND removed_at IS NULL
 		ORDER BY key FOR UPDATE`, args).Scan(ctx, &going); err != nil {
 		return nil, fmt.Errorf("adoptions: %w", err)
 	}
@@ -242,6 +291,9 @@ func recordAdopted(ctx context.Context, tx bun.Tx, ms []*media.Media) (map[strin
 		return adopted, nil
 	}
 	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.Key, b.Key) })
+	if _, err := tx.NewRaw(`DELETE FROM coatcheck.media AS m WHERE m.key = ANY (?keys::text[]) AND NOT (`+explains+`)`, args).Exec(ctx); err != nil {
+		return nil, fmt.Errorf("adoptions: %w", err)
+	}
 	var keys []string
 	if err := tx.NewInsert().Model(&rows).On("CONFLICT DO NOTHING").Returning("m.key").Scan(ctx, &keys); err != nil {
 		return nil, fmt.Errorf("adoptions: %w", err)
@@ -261,7 +313,8 @@ func recordAdopted(ctx context.Context, tx bun.Tx, ms []*media.Media) (map[strin
 // forgetUnseen ends the records of a shard that its listing has not seen again: the strays are gone, by a removal that did
 // not live to say so or by somebody else, and the missing are there again, or not wanted any more. An inventory says
 // nothing of what was seen after its scan began.
-func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now, sourceAt time.Time) error {
+func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now time.Time, b reconcile.Batch) error {
+	sourceAt := b.SourceAt
 	if sourceAt.IsZero() {
 		sourceAt = now
 	}
@@ -275,11 +328,13 @@ func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now, sour
 		Until string    `bun:"until"`
 	}{sh.RunID, now, sourceAt.UTC(), from, after, until}
 	const unseen = ` key >= ?from AND key > ?after AND key <= ?until AND last_run <> ?run AND last_seen_at <= ?seen `
-	for _, query := range []string{
-		`UPDATE coatcheck.stray SET removed_at = ?now WHERE` + unseen + `AND deleting_at IS NOT NULL AND removed_at IS NULL`,
-		`DELETE FROM coatcheck.stray WHERE` + unseen + `AND removed_at IS NULL`,
-		`DELETE FROM coatcheck.missing WHERE` + unseen,
-	} {
+	queries := []string{`DELETE FROM coatcheck.missing WHERE` + unseen}
+	if !b.Trial {
+		queries = append(queries,
+			`UPDATE coatcheck.stray SET removed_at = ?now WHERE`+unseen+`AND deleting_at IS NOT NULL AND removed_at IS NULL`,
+			`DELETE FROM coatcheck.stray WHERE`+unseen+`AND removed_at IS NULL`)
+	}
+	for _, query := range queries {
 		if _, err := tx.NewRaw(query, args).Exec(ctx); err != nil {
 			return fmt.Errorf("records that were not seen again: %w", err)
 		}

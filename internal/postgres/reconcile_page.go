@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,9 +29,8 @@ const rowsSQL = `SELECT id, key, state, size_bytes, etag, version_id, landed_at,
 // without a name, which leaves nothing behind on the connection.
 func (s *Store) Rows(ctx context.Context, r reconcile.Range, after string, limit int) ([]reconcile.Row, error) {
 	from, above, until := r.Bounds()
-	if !storable(after) { // a key of the bucket that no row can have: what is above it in Postgres is what follows it here
-		after = storablePrefix(after)
-	}
+	// What is above a key that no row can have is, in Postgres, above what it begins with.
+	above, after = storablePrefix(above), storablePrefix(after)
 	args := [][]byte{[]byte(from), []byte(max(above, after)), []byte(until), strconv.AppendInt(nil, int64(limit), 10)}
 	page := rowPage{rows: make([]reconcile.Row, 0, limit)}
 	err := s.withPgx(ctx, func(conn *pgx.Conn) error {
@@ -112,10 +112,12 @@ func (p *rowPage) keep(text []byte) string {
 
 // storablePrefix is the longest beginning of a text that Postgres can hold.
 func storablePrefix(text string) string {
-	for i, c := range text {
-		if c == 0 || !storable(text[:i]) {
+	for i := 0; i < len(text); {
+		c, n := utf8.DecodeRuneInString(text[i:])
+		if c == 0 || c == utf8.RuneError && n == 1 {
 			return text[:i]
 		}
+		i += n
 	}
 	return text
 }

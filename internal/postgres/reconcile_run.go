@@ -163,6 +163,9 @@ func (s *Store) GetRun(ctx context.Context, id uuid.UUID) (*reconcile.Run, error
 		return nil, fmt.Errorf("reading the shards of a reconciliation: %w", err)
 	}
 	run.WorkedAt = run.StartedAt
+	if run.ListedAt.After(run.WorkedAt) {
+		run.WorkedAt = run.ListedAt
+	}
 	for _, sh := range shards {
 		run.Shards++
 		if sh.Phase == reconcile.ShardRemoved || sh.Phase == reconcile.ShardListed && run.Phase != reconcile.PhaseRemoving {
@@ -255,7 +258,8 @@ const (
 	keptRemoved = 90 * 24 * time.Hour
 )
 
-// EndRun implements [reconcile.Store]. It also forgets what is old.
+// EndRun implements [reconcile.Store]. Whoever works on the run loses its shards: giving a run up is how a mistake is
+// stopped. It also forgets what is old.
 func (s *Store) EndRun(ctx context.Context, run *reconcile.Run, outcome reconcile.Outcome, explanation string) (ended bool, _ error) {
 	text, err := countsJSON(run.Counts)
 	if err != nil {
@@ -263,6 +267,10 @@ func (s *Store) EndRun(ctx context.Context, run *reconcile.Run, outcome reconcil
 	}
 	now := s.time()
 	err = s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		// The shards first, as whoever records something of one locks it before the run.
+		if _, err := tx.NewRaw(`SELECT 1 FROM coatcheck.reconciliation_shard WHERE run_id = ? ORDER BY number FOR UPDATE`, run.ID).Exec(ctx); err != nil {
+			return err
+		}
 		result, err := tx.NewRaw(`UPDATE coatcheck.reconciliation SET phase = 'done', outcome = ?, explanation = ?, counts = ?::jsonb,
 			listed_at = coalesce(listed_at, CASE WHEN ? <> 'abandoned' THEN ?::timestamptz END), finished_at = ?
 			WHERE id = ? AND phase = ?`, outcome, explanation, text, outcome, now, now, run.ID, run.Phase).Exec(ctx)
@@ -271,6 +279,9 @@ func (s *Store) EndRun(ctx context.Context, run *reconcile.Run, outcome reconcil
 		}
 		n, err := result.RowsAffected()
 		if ended = n > 0; err != nil || !ended {
+			return err
+		}
+		if _, err := tx.NewRaw(`UPDATE coatcheck.reconciliation_shard SET lease = NULL WHERE run_id = ? AND lease IS NOT NULL`, run.ID).Exec(ctx); err != nil {
 			return err
 		}
 		if _, err := tx.NewRaw(`DELETE FROM coatcheck.reconciliation WHERE id IN

@@ -29,7 +29,8 @@ func (s *Store) LeaseShard(ctx context.Context, run uuid.UUID, phase reconcile.S
 	err = s.db.NewRaw(`
 		WITH free AS MATERIALIZED (
 			SELECT run_id, number FROM coatcheck.reconciliation_shard
-			WHERE run_id = ?run AND phase = ?phase AND (leased_until IS NULL OR leased_until <= ?now)
+			WHERE run_id = ?run AND phase = ?phase AND EXISTS (SELECT FROM coatcheck.reconciliation AS r WHERE r.id = ?run AND r.phase <> 'done')
+				AND (leased_until IS NULL OR leased_until <= ?now)
 			ORDER BY number LIMIT 1
 			FOR UPDATE SKIP LOCKED
 		)

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,17 +67,21 @@ func (s *Store) SeenStrays(ctx context.Context, run uuid.UUID, r reconcile.Range
 func (s *Store) TakeBudget(ctx context.Context, run uuid.UUID, n int) (int, error) {
 	var taken int
 	err := s.db.NewRaw(`
-		WITH was AS MATERIALIZED (SELECT id, budget_left FROM coatcheck.reconciliation WHERE id = ? FOR UPDATE)
+		WITH was AS MATERIALIZED (SELECT id, budget_left FROM coatcheck.reconciliation WHERE id = ? AND phase = 'removing' FOR UPDATE)
 		UPDATE coatcheck.reconciliation AS r SET budget_left = was.budget_left - least(was.budget_left, ?)
 		FROM was WHERE r.id = was.id
 		RETURNING least(was.budget_left, ?)`, run, n, n).Scan(ctx, &taken)
+	if errors.Is(err, sql.ErrNoRows) { // somebody gave the run up
+		return 0, reconcile.ErrLeaseLost
+	}
 	if err != nil {
 		return 0, fmt.Errorf("taking from the delete budget: %w", err)
 	}
 	return taken, nil
 }
 
-// BeginRemoval implements [reconcile.Store]. An adoption of the same key either has made its row, which this statement
+// BeginRemoval implements [reconcile.Store]. What the list of an adoption says is in use, and was not adopted for whatever
+// reason, is not removed. An adoption of the same key either has made its row, which this statement
 // sees, or waits for this one and then finds the intent.
 func (s *Store) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map[string]bool, error) {
 	if len(strays) == 0 {
@@ -96,7 +102,8 @@ func (s *Store) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map
 				AS o (key, size_bytes, etag, version_id, last_modified)
 			WHERE s.key = o.key AND s.ours AND s.removed_at IS NULL
 				AND (s.size_bytes, s.etag, s.version_id, s.last_modified) = (o.size_bytes, o.etag, o.version_id, o.last_modified)
-				AND NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = s.key)
+				AND NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = s.key AND `+explains+`)
+				AND NOT EXISTS (SELECT FROM coatcheck.adoption AS a WHERE a.key = s.key)
 			RETURNING s.key`, args).Scan(ctx, &keys)
 	})
 	if err != nil {

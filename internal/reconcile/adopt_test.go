@@ -159,6 +159,7 @@ func TestAdoptTheWholeBucket(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
 	mine := w.confirmed(2)
+	stored := w.Now()
 	w.put("a", nil)
 	w.put("b/c", nil)
 	w.put("coatcheck-quarantine/media/x", nil)
@@ -167,7 +168,7 @@ func TestAdoptTheWholeBucket(t *testing.T) {
 	w.Advance(grace)
 	w.want(w.reconcile(policy(reconcile.PolicyQuarantine)), reconcile.Counts{reconcile.CountExplained: 3, reconcile.CountStrays: 1, reconcile.CountRemoved: 1})
 	held := w.held()
-	if !held["coatcheck-quarantine/b/c"] || !held["coatcheck-quarantine/media/x"] || !held["a"] || !held[mine[0].Key] || held["b/c"] {
+	if !held[quarantined(stored, "b/c")] || !held["coatcheck-quarantine/media/x"] || !held["a"] || !held[mine[0].Key] || held["b/c"] {
 		t.Errorf("the bucket holds %v", held)
 	}
 }

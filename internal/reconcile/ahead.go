@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"iter"
+	"sort"
 )
 
 // ahead reads a stream of pages in a goroutine of its own, a page or two ahead of whoever takes them. It ends with its
@@ -60,7 +61,9 @@ func newRowStream(ctx context.Context, store Store, r Range) *rowStream {
 				yield(nil, err)
 				return
 			}
-			if len(page) > 0 && !yield(page, nil) || len(page) < rowsPage {
+			// A place that Postgres cannot hold is taken for the one before it.
+			wanted := page[sort.Search(len(page), func(i int) bool { return page[i].Key > r.After }):]
+			if len(wanted) > 0 && !yield(wanted, nil) || len(page) < rowsPage {
 				return
 			}
 			after = page[len(page)-1].Key

@@ -14,12 +14,21 @@ type Batch struct {
 	Position string // everything up to and including it is dealt with
 	Done     bool   // the shard was listed to its end
 	SourceAt time.Time
+	Trial    bool   // of an adoption: strays are not recorded, and so not forgotten either
 	Counts   Counts // of what needs no recording
 	Landings []Landing
 	Strays   []Stray
 	Missing  []Row
 	Adopted  []*media.Media
 	Findings []Finding
+	// Untold are the keys that S3 could not be asked for: what is recorded of them stays as it is.
+	Untold []Untold
+}
+
+// Untold is a key that S3 could not be asked for, and the media whose key it is, or zero.
+type Untold struct {
+	Key     string
+	MediaID uuid.UUID
 }
 
 // Landing is a landing and the key that it was found at.
@@ -65,6 +74,8 @@ func (b *Batch) Settle(done Recorded) (Counts, []Finding) {
 	for _, m := range b.Missing {
 		if done.Missing[m.ID] {
 			counts[CountMissing]++
+		} else {
+			counts[CountChanged]++
 		}
 	}
 	for _, m := range b.Adopted {

@@ -4,8 +4,12 @@ import "fmt"
 
 // tripped reports whether a run has seen so many strays that it must be looking at the wrong database (R8).
 func tripped(s Settings, c Counts) bool {
-	return c[CountStrays] > 0 && float64(c[CountStrays]) > s.MaxStrayShare*float64(c[CountObjects])
+	return c[CountStrays] > 0 && !(float64(c[CountStrays]) <= s.MaxStrayShare*float64(attributable(c)))
 }
+
+// attributable is how many objects there are that a row should explain. Foreign ones, which no run removes, say nothing of
+// the database, however many there are.
+func attributable(c Counts) int64 { return max(0, c[CountObjects]-c[CountForeign]) }
 
 // verdict says how a run goes on when all is listed.
 func verdict(s Settings, c Counts) (next Phase, outcome Outcome, explanation string) {
@@ -22,8 +26,8 @@ func verdict(s Settings, c Counts) (next Phase, outcome Outcome, explanation str
 }
 
 func tooMany(s Settings, c Counts) string {
-	share := 100 * float64(c[CountStrays]) / float64(max(1, c[CountObjects]))
-	return fmt.Sprintf("%d of %d objects (%.3g %%) have no row, and at most %.3g %% may: this looks like the wrong database, or like one "+
+	share := 100 * float64(c[CountStrays]) / float64(max(1, attributable(c)))
+	return fmt.Sprintf("%d of %d objects (%.3g %%) have no row, foreign ones not counted, and at most %.3g %% may: this looks like the wrong database, or like one "+
 		"restored from a backup that is older than the objects. If they are strays all the same, as after an adoption, raise --max-stray-share",
-		c[CountStrays], c[CountObjects], share, 100*s.MaxStrayShare)
+		c[CountStrays], attributable(c), share, 100*s.MaxStrayShare)
 }

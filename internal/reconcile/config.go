@@ -86,7 +86,7 @@ func (s Settings) check(managed string) error {
 		return fmt.Errorf("quarantine prefix is %q, must end with \"/\", and be neither within the key prefix %q nor around it", s.Quarantine, managed)
 	case s.Grace <= 0:
 		return fmt.Errorf("stray grace period is %v, must be positive", s.Grace)
-	case s.MaxStrayShare < 0 || s.MaxStrayShare > 1:
+	case !(s.MaxStrayShare >= 0 && s.MaxStrayShare <= 1): // NaN is neither
 		return fmt.Errorf("largest share of strays is %v, must be from 0 to 1", s.MaxStrayShare)
 	case s.DeleteBudget < 0:
 		return fmt.Errorf("delete budget is %d, must not be negative", s.DeleteBudget)

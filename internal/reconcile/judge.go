@@ -39,6 +39,8 @@ func (r *Reconciler) judge(o *Listed, row *Row, listedAt time.Time) judgement {
 		return judgement{} // versions only: counted as such
 	case row == nil:
 		return judgement{ask: askStray}
+	case o != nil && !o.NoObject && row.State == media.StateDeleted && row.reusable():
+		return judgement{ask: askStray} // stored after the deletion, by somebody else
 	case o == nil || o.NoObject:
 		return judgeAbsence(o, row, listedAt)
 	}

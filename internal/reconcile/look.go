@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,7 +14,7 @@ import (
 )
 
 // look asks S3, the adoption's list and the rows about each candidate, and puts what is to be recorded into the batch.
-// What cannot be told is counted as unclear, and left; when nothing can be told, that is an error.
+// What cannot be told is counted as unclear, and left; when S3 tells nothing at all, that is an error.
 func (w *scan) look(ctx context.Context, candidates []candidate, b *Batch) error {
 	if len(candidates) == 0 {
 		return nil
@@ -98,6 +100,8 @@ func (w *scan) lookAtStrays(ctx context.Context, candidates []candidate, b *Batc
 		for i, c := range candidates {
 			keys[i] = c.object.Key
 		}
+		// Of other prefixes there may be what an older list has left.
+		keys = slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, w.run.AdoptPrefix) })
 		var err error
 		if adoptions, err = w.store.Adoptions(ctx, keys); err != nil {
 			return err
@@ -140,13 +144,16 @@ func (w *scan) found(o Listed, b *Batch) {
 		Key: o.Key, SizeBytes: o.SizeBytes, ETag: o.ETag, VersionID: o.VersionID, Ours: w.ours(o.Key, w.adopted),
 		LastModified: o.LastModified.Truncate(time.Second), // a HEAD tells no more
 	}
-	if w.run.Adopt && w.run.DryRun {
+	if w.trial() {
 		b.Counts.stray(s)
 		b.find(KindStray, s.Key, uuid.UUID{}, s.SizeBytes, "no row explains it, and the list does not name it")
 		return
 	}
 	b.Strays = append(b.Strays, s)
 }
+
+// trial reports whether the run tries an adoption out.
+func (w *scan) trial() bool { return w.run.Adopt && w.run.DryRun }
 
 // adopt returns the media of an object that was there before coatcheck. Its id tells the time of the object, as an
 // upload's does, so that lists are in the order of creation.
@@ -156,7 +163,7 @@ func (w *scan) adopt(a Adoption, o media.Object) *media.Media {
 		id = uuidAt(o.LastModified)
 	}
 	now := w.now()
-	contentType := o.ContentType
+	contentType := plain(o.ContentType) // other tools may have sent any bytes
 	if contentType == "" {
 		contentType = "binary/octet-stream" // what S3 takes an object for that was stored without
 	}
@@ -218,6 +225,7 @@ func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx
 						failure = err
 					}
 					b.Counts[CountUnclear]++
+					b.Untold = append(b.Untold, Untold{Key: c.key(), MediaID: c.row.ID})
 					b.find(KindUnclear, c.key(), c.row.ID, -1, "S3 could not be asked for it: "+bounded(err.Error()))
 				})
 			}

@@ -75,7 +75,17 @@ func (r *Reconciler) giveUp(ctx context.Context, run *Run) error {
 	return r.Abandon(ctx, run)
 }
 
-// Abandon ends a run that is not done. What it has recorded stays.
+// Abandon ends a run that is not done, whatever its phase is by now, and takes it from whoever works on it. What it has
+// recorded stays.
 func (r *Reconciler) Abandon(ctx context.Context, run *Run) error {
-	return r.end(ctx, run, OutcomeAbandoned, "it was given up in the middle")
+	for {
+		if err := r.end(ctx, run, OutcomeAbandoned, "it was given up in the middle"); err != nil {
+			return err
+		}
+		now, err := r.store.GetRun(ctx, run.ID)
+		if err != nil || now == nil || now.Phase == PhaseDone {
+			return err
+		}
+		run = now
+	}
 }

@@ -68,11 +68,11 @@ func guessed(prefix string, folders []string) []string {
 	return append(cuts, folders...)
 }
 
-// ranges cuts a prefix at keys into ranges that cover all of it.
+// ranges cuts a prefix at keys into ranges that cover all of it. It is not cut at keys that Postgres cannot hold.
 func ranges(prefix string, cuts []string) []Range {
 	cuts = slices.Clone(cuts)
 	slices.Sort(cuts)
-	cuts = slices.DeleteFunc(slices.Compact(cuts), func(c string) bool { return c <= prefix || !strings.HasPrefix(c, prefix) })
+	cuts = slices.DeleteFunc(slices.Compact(cuts), func(c string) bool { return c <= prefix || !strings.HasPrefix(c, prefix) || c != plain(c) })
 	all := make([]Range, 0, len(cuts)+1)
 	after := ""
 	for _, c := range cuts {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,7 +49,8 @@ type Store interface {
 	BeginRemoving(ctx context.Context, run uuid.UUID) error
 	// EndRun ends a run, and reports false when somebody else has done so.
 	EndRun(ctx context.Context, run *Run, outcome Outcome, explanation string) (bool, error)
-	// CloseAdoption records a finding for each entry of an adoption's list that could not be adopted, and forgets the list.
+	// CloseAdoption records a finding for each entry of an adoption's list that could not be adopted, and forgets those
+	// that have a row.
 	CloseAdoption(ctx context.Context, run uuid.UUID) error
 
 	// SeenStrays returns up to limit strays of the range that the run has seen, above after, in the order of keys.
@@ -124,6 +126,11 @@ func (r *Reconciler) Begin(ctx context.Context, s Settings) (*Run, error) {
 	adopted, err := r.adopted(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range adopted {
+		if s.Quarantine != "" && strings.HasPrefix(p, s.Quarantine) {
+			return nil, fmt.Errorf("quarantine prefix is %q, and prefix %q was adopted, which is within it: what is there would be passed over", s.Quarantine, p)
+		}
 	}
 	estimate, err := r.store.Estimate(ctx)
 	if err != nil {

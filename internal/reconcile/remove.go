@@ -87,6 +87,7 @@ func (p *removal) page(ctx context.Context, strays []Stray) error {
 	if due, err = p.unchanged(ctx, due); err != nil || len(due) == 0 {
 		return err
 	}
+	begun := p.now().Round(0) // of the wall clock, which goes on while a machine is suspended
 	may, err := p.store.BeginRemoval(ctx, due)
 	if err != nil {
 		return err
@@ -98,6 +99,9 @@ func (p *removal) page(ctx context.Context, strays []Stray) error {
 			continue
 		}
 		p.result.Counts[CountKeptRow]++
+	}
+	if p.now().Round(0).Sub(begun) > p.config.Lease {
+		return fmt.Errorf("the process stood still before it removed %d strays: %w", len(going), ErrLeaseLost)
 	}
 	return p.remove(ctx, going)
 }
@@ -215,7 +219,7 @@ func (p *removal) remove(ctx context.Context, going []Stray) error {
 
 func (p *removal) removed(s Stray) {
 	if p.run.Policy == PolicyQuarantine {
-		s.RemovedTo = p.run.Quarantine + s.Key
+		s.RemovedTo = s.Quarantined(p.run.Quarantine)
 	}
 	p.result.Removed = append(p.result.Removed, s)
 	p.result.Counts[CountRemoved]++
@@ -232,10 +236,15 @@ func (p *removal) failed(s Stray, err error) {
 // maxError is how many bytes of an error are kept.
 const maxError = 500
 
-// bounded makes text fit a row: Postgres takes neither broken UTF-8 nor zero bytes.
+// bounded makes text fit a row.
 func bounded(text string) string {
 	if len(text) > maxError {
 		text = text[:maxError]
 	}
+	return plain(text)
+}
+
+// plain leaves out of a text what Postgres cannot hold.
+func plain(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
 }

@@ -56,7 +56,7 @@ func TestStraysGo(t *testing.T) {
 				if held[stray] != (p == reconcile.PolicyReport) || !held["media/tool.cfg"] {
 					t.Errorf("the bucket holds %v", held)
 				}
-				if moved := held["coatcheck-quarantine/"+stray]; moved != (p == reconcile.PolicyQuarantine) {
+				if moved := held[quarantined(first.StartedAt, stray)]; moved != (p == reconcile.PolicyQuarantine) {
 					t.Errorf("it was moved to quarantine: %t", moved)
 				}
 				for _, m := range kept {
@@ -86,6 +86,11 @@ func TestStraysGo(t *testing.T) {
 			})
 		}
 	}
+}
+
+// quarantined is where a stray of that time is moved to.
+func quarantined(modified time.Time, key string) string {
+	return (&reconcile.Stray{Key: key, LastModified: modified}).Quarantined("coatcheck-quarantine/")
 }
 
 // eventful lets things happen in the middle of a run.
@@ -274,7 +279,9 @@ func TestBreaker(t *testing.T) {
 	}
 	// At exactly the share it goes on.
 	for i := range 950 {
-		w.put(fmt.Sprintf("media/tool/%d", i), nil)
+		key := fmt.Sprintf("media/tool/%d", i)
+		w.put(key, []byte("in use"))
+		w.insertRow(key)
 	}
 	if run := w.reconcile(policy(reconcile.PolicyDelete), cautious); run.Counts[reconcile.CountRemoved] != 50 {
 		t.Errorf("the run %s: %s; it counted %v", run.Outcome, run.Explanation, counted(run))

@@ -37,7 +37,8 @@ type Settings struct {
 	// Grace is how old a stray must be, and how far apart the two runs that saw it, before it is removed. A shorter one
 	// pays for less; a longer one leaves more time to notice that the database is not the right one.
 	Grace time.Duration
-	// MaxStrayShare is the share of strays among the objects seen, from 0 to 1, above which nothing is removed (R8).
+	// MaxStrayShare is the share of strays among the objects seen that are not foreign, from 0 to 1, above which nothing is
+	// removed (R8).
 	MaxStrayShare float64
 	// DeleteBudget is how many strays one run may remove.
 	DeleteBudget int64
@@ -46,7 +47,9 @@ type Settings struct {
 }
 
 // Removes reports whether the run may remove strays.
-func (s Settings) Removes() bool { return !s.DryRun && s.Policy != PolicyReport }
+func (s Settings) Removes() bool {
+	return !s.DryRun && (s.Policy == PolicyQuarantine || s.Policy == PolicyDelete) // and none that only a newer binary knows
+}
 
 // Phase is how far a run has got.
 type Phase string

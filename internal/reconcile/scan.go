@@ -181,7 +181,7 @@ func (w *scan) flush(ctx context.Context, position string) error {
 	if err := w.look(ctx, w.candidates, &w.batch); err != nil {
 		return err
 	}
-	w.batch.Position, w.batch.SourceAt = position, w.run.SourceAt
+	w.batch.Position, w.batch.SourceAt, w.batch.Trial = position, w.run.SourceAt, w.trial()
 	before := w.shard.Counts
 	if err := w.store.Checkpoint(ctx, w.shard, w.batch); err != nil {
 		return err

@@ -59,6 +59,14 @@ func (r *Row) Landed() bool {
 	return r.State == media.StateUploaded || r.State == media.StateConfirmed
 }
 
+func (r *Row) reusable() bool { return (&media.Media{ID: r.ID, Key: r.Key}).Reusable() }
+
+// Quarantined is where a stray goes below a prefix: under its whole key, in a folder that is named after its time, so
+// that another stray of the same key does not overwrite it.
+func (s *Stray) Quarantined(prefix string) string {
+	return prefix + s.LastModified.UTC().Format("20060102T150405Z") + "/" + s.Key
+}
+
 // Upload is an unfinished multipart upload.
 type Upload struct {
 	Key       string

@@ -48,6 +48,9 @@ func (r *Reconciler) Work(ctx context.Context, id uuid.UUID, source Source) (*Ru
 		case ctx.Err() != nil:
 			return run, ctx.Err()
 		case err != nil:
+			if did > 0 { // one shard's fault is not another's, and a slow S3 is no end
+				failures = 0
+			}
 			if failures++; failures == maxFailures {
 				return run, err
 			}

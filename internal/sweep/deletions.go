@@ -44,7 +44,7 @@ func (s *Sweeper) deleteBatch(
 	if err != nil || len(ms) == 0 {
 		return false, took(ctx, err, r)
 	}
-	errs, err := s.delete(ctx, leased, ms)
+	errs, err := s.deleteTheirs(ctx, leased, ms)
 	var (
 		gone, failed []*media.Media
 		failure      error // the first
@@ -84,6 +84,26 @@ func (s *Sweeper) deleteBatch(
 	}
 	// What has changed has had a landing, and is due again at once.
 	return len(ms) == s.config.BatchSize || r.Changed > 0, err
+}
+
+// deleteTheirs is delete, but for tombstones of keys that others may have used again: what is there is not theirs.
+func (s *Sweeper) deleteTheirs(ctx context.Context, leased time.Time, ms []*media.Media) ([]error, error) {
+	var theirs []*media.Media
+	var at []int
+	for i, m := range ms {
+		if m.State != media.StateDeleted || !m.Reusable() {
+			theirs, at = append(theirs, m), append(at, i)
+		}
+	}
+	all := make([]error, len(ms))
+	if len(theirs) == 0 {
+		return all, nil
+	}
+	errs, err := s.delete(ctx, leased, theirs)
+	for i, e := range errs {
+		all[at[i]] = e
+	}
+	return all, err
 }
 
 // delete returns one error for each media, and beside them what kept all from being deleted, if something did.
