@@ -21,6 +21,7 @@ type modelRun struct {
 	reconcile.Settings
 	at   time.Time // when it was begun
 	last int       // step in which it was last worked on
+	seen time.Time // when it was last worked on
 	busy bool      // somebody works on it now
 }
 
@@ -141,7 +142,8 @@ func (h *history) rest(run *reconcile.Run) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.runs[run.ID].busy = false
+	m := h.runs[run.ID]
+	m.busy, m.seen = false, h.Now()
 }
 
 // actStray makes an object arrive whose tombstone was forgotten. When there is no such media, tombstones are forgotten.
@@ -225,19 +227,15 @@ func (h *history) vanished(before map[string][]stored) {
 }
 
 // removed holds the removal of a stray against R7: it is older than the grace period, and another run has seen it as long
-// ago, or could have.
+// ago, or could have. The same contents stored twice at the same time are the same to everybody.
 func (h *history) removed(m *modelMedia, o stored) {
-	p := m.put(o.Version, o.ETag)
-	if p == nil {
-		return // which was found before
-	}
 	now := h.Now()
 	for id, r := range h.runs {
 		if r.last != h.step || !r.Removes() || now.Sub(o.Modified) < r.Grace && o.Latest {
 			continue
 		}
 		for other, e := range h.runs {
-			if other != id && (e.last >= p.step || !o.Latest) && now.Sub(e.at) >= r.Grace {
+			if other != id && (!e.seen.Before(o.Modified) || !o.Latest) && now.Sub(e.at) >= r.Grace {
 				return
 			}
 		}
