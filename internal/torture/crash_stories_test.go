@@ -18,6 +18,10 @@ var crashStories = []crashStory{
 	{"sweep versions", crashOf(true, crashSweep)},
 	{"late", crashOf(false, crashLate)},
 	{"api", crashOf(false, crashAPI)},
+	{"reconcile", crashOf(false, crashReconcile)},
+	{"reconcile versions", crashOf(true, crashQuarantine)},
+	{"reconciler", crashOf(false, crashReconciler)},
+	{"adopt", crashOf(false, crashAdopt)},
 	{"migrate", crashMigrate},
 }
 

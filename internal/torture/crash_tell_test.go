@@ -85,6 +85,7 @@ func (w *crashWorld) end() {
 			w.t.Fatalf("the last sweeps: %v", err)
 		}
 	}
+	w.mend()
 	w.checkInstant()
 	w.checkEnd()
 }

@@ -183,7 +183,7 @@ func (c *proxyConn) requests(from *bufio.Reader) {
 			return
 		}
 		switch message[0] {
-		case 'P', 'B', 'E', 'F':
+		case 'B', 'E', 'F': // a Parse alone changes nothing: a COPY asks so for the types of its columns
 			c.p.t.Errorf("a statement came by the extended protocol, which the proxy does not read: %.100q", message)
 			return
 		case 'Q':
@@ -234,10 +234,11 @@ func (c *proxyConn) answers() {
 		c.mu.Lock()
 		waiting := len(c.pending) > 0
 		c.mu.Unlock()
-		if waiting && message[0] != 'Z' {
+		copying := message[0] == 'G' // the client is to send its data now
+		if waiting && message[0] != 'Z' && !copying {
 			continue
 		}
-		if waiting {
+		if waiting && !copying {
 			c.mu.Lock()
 			done := c.pending[0]
 			c.pending = c.pending[1:]
