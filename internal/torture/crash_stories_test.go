@@ -14,6 +14,8 @@ type crashStory struct {
 
 var crashStories = []crashStory{
 	{"consumer", crashOf(false, crashConsumer)},
+	{"heartbeat", crashOf(false, crashHeartbeat)},
+	{"drain", crashOf(false, crashDrain)},
 	{"sweep", crashOf(false, crashSweep)},
 	{"sweep versions", crashOf(true, crashSweep)},
 	{"late", crashOf(false, crashLate)},

@@ -55,8 +55,8 @@ func (w *crashWatch) leave() {
 	w.child = nil
 }
 
-// crashPassive are effects at which nobody is killed: they change nothing and come or not as time goes by, but for a
-// heartbeat, which a killed process owes nobody.
+// crashPassive are effects at which nobody is killed unless a story is about them: they come or not as time goes by, and
+// change nothing, but for heartbeats.
 func crashPassive(e proxyEffect) bool {
 	return strings.HasPrefix(e.Name, "presigned ") || e.Name == "" || e.Name == "ChangeMessageVisibilityBatch" || e.Name == "GetQueueAttributes" ||
 		strings.HasPrefix(e.Name, `SELECT "r"."id"`) || strings.HasPrefix(e.Name, "SELECT phase, counts, leased_until") // a run's progress
