@@ -53,14 +53,14 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 		if done.Adopted, err = recordAdopted(ctx, tx, b.Adopted); err != nil {
 			return err
 		}
-		if b.Done {
-			if err := forgetUnseen(ctx, tx, sh, now, b.SourceAt); err != nil {
-				return err
-			}
-		}
 		added, findings := b.Settle(done)
 		if err := recordFindings(ctx, tx, sh.RunID, now, findings); err != nil {
 			return err
+		}
+		if b.Done && !b.Trial {
+			if err := forgetUnseen(ctx, tx, sh, now, b.SourceAt); err != nil {
+				return err
+			}
 		}
 		after = reconcile.Counts{}
 		after.Add(sh.Counts)
@@ -260,7 +260,7 @@ func recordAdopted(ctx context.Context, tx bun.Tx, ms []*media.Media) (map[strin
 
 // forgetUnseen ends the records of a shard that its listing has not seen again: the strays are gone, by a removal that did
 // not live to say so or by somebody else, and the missing are there again, or not wanted any more. An inventory says
-// nothing of what was seen after its scan began.
+// nothing of what was seen after its scan began, and a run nothing of what it could not ask S3 for.
 func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now, sourceAt time.Time) error {
 	if sourceAt.IsZero() {
 		sourceAt = now
@@ -274,7 +274,8 @@ func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now, sour
 		After string    `bun:"after"`
 		Until string    `bun:"until"`
 	}{sh.RunID, now, sourceAt.UTC(), from, after, until}
-	const unseen = ` key >= ?from AND key > ?after AND key <= ?until AND last_run <> ?run AND last_seen_at <= ?seen `
+	const unseen = ` key >= ?from AND key > ?after AND key <= ?until AND last_run <> ?run AND last_seen_at <= ?seen
+		AND key NOT IN (SELECT f.key FROM coatcheck.reconciliation_finding AS f WHERE f.run_id = ?run AND f.kind = 'unclear') `
 	for _, query := range []string{
 		`UPDATE coatcheck.stray SET removed_at = ?now WHERE` + unseen + `AND deleting_at IS NOT NULL AND removed_at IS NULL`,
 		`DELETE FROM coatcheck.stray WHERE` + unseen + `AND removed_at IS NULL`,

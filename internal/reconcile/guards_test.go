@@ -250,3 +250,95 @@ type inventory []reconcile.Listed
 func (i inventory) List(context.Context, reconcile.Range) iter.Seq2[[]reconcile.Listed, error] {
 	return func(yield func([]reconcile.Listed, error) bool) { yield(i, nil) }
 }
+
+// failing is a bucket that cannot be asked for one of its keys.
+type failing struct {
+	reconcile.Objects
+	key string
+}
+
+func (f failing) Head(ctx context.Context, key string) (media.Object, bool, error) {
+	if key == f.key {
+		return media.Object{}, false, errors.New("S3 is tired")
+	}
+	return f.Objects.Head(ctx, key)
+}
+
+// TestUnclearIsNotForgotten: a run that could not ask for an object does not end what is known of it: a media stays
+// missing, and a removal that was begun is not taken for one that was done.
+func TestUnclearIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	ms := w.confirmed(2)
+	for _, m := range ms {
+		w.remove(m.Key)
+	}
+	stray := w.dueStray()
+	w.put(mintedKey(w), nil)
+	if _, err := w.store.BeginRemoval(t.Context(), []reconcile.Stray{w.strays()[stray]}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{ms[0].Key, stray} {
+		listing := slices.Collect(func(yield func(reconcile.Listed) bool) {
+			for page, err := range w.objects.List(t.Context(), reconcile.Range{Prefix: "media/"}) {
+				if err != nil {
+					t.Error(err)
+				}
+				for _, o := range page {
+					if !yield(o) {
+						return
+					}
+				}
+			}
+		})
+		r := w.reconciler(func(p *parts) { p.objects = failing{p.objects, key} })
+		w.Advance(time.Hour)
+		run, err := r.Begin(t.Context(), settingsOf(with(func(s *reconcile.Settings) { s.Source, s.SourceAt = "s3://inventory/manifest.json", w.Now() })))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done, err := r.Work(t.Context(), run.ID, inventory(listing))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done.Counts[reconcile.CountUnclear] != 1 {
+			t.Errorf("%s: the run counted %v", key, counted(done))
+		}
+		if got := w.missing(); len(got) != 2 {
+			t.Errorf("%s could not be asked for, and missing are %v", key, got)
+		}
+		if _, ok := w.strays()[stray]; !ok {
+			t.Errorf("%s could not be asked for, and the stray is forgotten", key)
+		}
+	}
+}
+
+// TestTrialOfAnAdoptionForgetsNothing: what is known of strays below the managed prefix is so after a dry run of an
+// adoption, even of the whole bucket.
+func TestTrialOfAnAdoptionForgetsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.put("media/tool.cfg", []byte("not ours"))
+	w.put("legacy/a", []byte("not managed yet"))
+	stray := w.dueStray()
+	before := w.strays()
+	for _, prefix := range []string{"legacy/", ""} {
+		run := w.reconcile(dryRun, with(func(s *reconcile.Settings) { s.Adopt, s.AdoptPrefix = true, prefix }))
+		if n := run.Counts[reconcile.CountStrays] + run.Counts[reconcile.CountForeign]; n != 3 {
+			t.Errorf("a trial of %q counted %v", prefix, counted(run))
+		}
+		after := w.strays()
+		if len(after) != len(before) {
+			t.Errorf("before a trial of %q there were %d strays, and after it %d", prefix, len(before), len(after))
+		}
+		for key, s := range before {
+			if !after[key].FirstSeenAt.Equal(s.FirstSeenAt) || after[key].Ours != s.Ours {
+				t.Errorf("stray %s was %+v before a trial of %q, and is %+v", key, s, prefix, after[key])
+			}
+		}
+	}
+	run := w.reconcile(policy(reconcile.PolicyDelete))
+	if run.Counts[reconcile.CountRemoved] != 1 || w.held()[stray] {
+		t.Errorf("after the trials the run counted %v", counted(run))
+	}
+}

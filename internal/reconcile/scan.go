@@ -38,7 +38,7 @@ func (r *Reconciler) listShard(ctx context.Context, run *Run, shard *Shard, sour
 			return err
 		}
 	}
-	w.batch.Done = true
+	w.batch.Done, w.batch.Trial = true, w.run.Adopt && w.run.DryRun
 	return w.flush(ctx, "")
 }
 
