@@ -159,6 +159,16 @@ func reconcileMutants() []mutant {
 			test:  suite{pkg, "TestOldInventory"},
 		},
 		{
+			name: "unclear-is-forgotten", rule: "R7", breaks: "a run ends the records of what it could not ask S3 for",
+			edits: []edit{{reconcileCheckpoint, "f.run_id = ?run AND f.kind = 'unclear')", "f.run_id = ?run AND f.kind = 'none')"}},
+			test:  suite{pkg, "TestUnclearIsNotForgotten"},
+		},
+		{
+			name: "trial-forgets", rule: "R7", breaks: "a dry run of an adoption forgets the strays that are known",
+			edits: []edit{{reconcileCheckpoint, "if b.Done && !b.Trial {", "if b.Done {"}},
+			test:  suite{pkg, "TestTrialOfAnAdoptionForgetsNothing"},
+		},
+		{
 			name: "foreign-uploads-aborted", rule: "R8", breaks: "unfinished uploads of other tools are aborted",
 			edits: []edit{{"internal/reconcile/scan.go", "!w.run.Removes() || !w.ours(u.Key, w.adopted) {", "!w.run.Removes() {"}},
 			test:  suite{pkg, "TestUnfinishedUploads"},
