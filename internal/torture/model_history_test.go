@@ -38,6 +38,7 @@ type history struct {
 
 	headFaults, keyFaults bool // S3 was told to fail, so that calls may
 
+	left     bool     // a run that is left in the middle is gone on with at once
 	mended   bool     // reconciliations have removed what no row explains
 	answers  []string // what callers were told
 	log      []string // what was done, for a failure that does not come again

@@ -100,6 +100,9 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 	case 5, 6:
 		then.at = rapid.SampledFrom([]string{afterListing, afterHead, beforeCheckpoint, beforeDelete, afterDelete}).Draw(t, "when")
 		outer = h.opReconcileThen(t, then)
+		if rapid.Bool().Draw(t, "landing") {
+			return h.opLandingAfterListing(t)
+		}
 	}
 	things, names := h.some(t, 1, 3)
 	then.run = func() {
@@ -128,6 +131,27 @@ func (h *history) opLate(t *rapid.T, batch int) modelOp {
 			h.sweep(batch, then)
 		},
 		together: true,
+	}
+}
+
+// opLandingAfterListing is what a listing is a hint for: an object lands, and is claimed perhaps, when its key has been
+// listed without it, and before its row is read.
+func (h *history) opLandingAfterListing(t *rapid.T) modelOp {
+	m, r := h.one(t), modelReconciliation(t)
+	waiting := slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return m.state != media.StatePending || h.live(m) != nil })
+	if len(waiting) > 0 {
+		m = rapid.SampledFrom(waiting).Draw(t, "waiting")
+	}
+	claim := rapid.Bool().Draw(t, "claimed")
+	then := &meanwhile{at: afterListing, run: func() {
+		h.arrive(m)
+		if claim {
+			h.confirm([]*modelMedia{m}, "post/1", nil)
+		}
+	}}
+	return modelOp{
+		what: fmt.Sprintf("%s; when %s: an object of media %d arrives, and the consumer learns of it, claimed %t", r, then.at, m.n, claim),
+		run:  func() { h.reconcile(r, then) }, together: true,
 	}
 }
 

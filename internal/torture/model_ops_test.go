@@ -61,14 +61,8 @@ func (h *history) actions() map[string]func(*rapid.T) {
 		h.do(t, modelOp{what: fmt.Sprintf("confirm media %d with %s", m.n, claim), run: func() { h.confirm([]*modelMedia{m}, claim, nil) }})
 	}
 	actions["stray"] = h.actStray
-	actions["upload unnoticed, and reconcile"] = func(t *rapid.T) {
-		m, r := h.one(t), h.opReconcile(t)
-		h.do(t, modelOp{what: fmt.Sprintf("upload media %d, and nobody is told", m.n), run: func() {
-			h.emu.Faults().DropNotifications(1)
-			h.upload(m, 0)
-		}})
-		h.do(t, r)
-	}
+	actions["upload unnoticed, and reconcile"] = h.actUnnoticed
+	actions["reconcile in two"] = func(t *rapid.T) { h.do(t, h.opInTwo(t)) }
 	actions["reconcile, too"] = actions["reconcile"]
 	actions["meanwhile"] = func(t *rapid.T) { h.do(t, h.opMeanwhile(t)) }
 	actions["at once"] = func(t *rapid.T) {

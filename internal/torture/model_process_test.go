@@ -37,10 +37,13 @@ type modelProcess struct {
 	mu    sync.Mutex
 	calls int
 	dead  bool
+
+	listed chan struct{} // closed when the first page was listed, and what happens then has happened
+	once   sync.Once
 }
 
 func newModelProcess(h *history, r modelReconcile, then *meanwhile) *modelProcess {
-	p := &modelProcess{h: h, choice: r, then: then}
+	p := &modelProcess{h: h, choice: r, then: then, listed: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(h.ctx)
 	return p
 }
@@ -108,6 +111,10 @@ func (s modelRunStore) ReleaseShard(ctx context.Context, sh *reconcile.Shard) er
 }
 
 func (s modelRunStore) Rows(ctx context.Context, r reconcile.Range, after string, limit int) (rows []reconcile.Row, err error) {
+	select { // a listing is older than the rows, as far as that makes a difference
+	case <-s.p.listed:
+	case <-ctx.Done():
+	}
 	err = s.p.call(func() (err error) { rows, err = s.Store.Rows(ctx, r, after, limit); return err })
 	return rows, err
 }
@@ -149,12 +156,14 @@ type modelBucket struct {
 // List implements [reconcile.Source], in small pages.
 func (b modelBucket) List(ctx context.Context, r reconcile.Range) iter.Seq2[[]reconcile.Listed, error] {
 	return func(yield func([]reconcile.Listed, error) bool) {
+		defer b.p.once.Do(func() { close(b.p.listed) })
 		for page, err := range b.Objects.List(ctx, r) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			b.p.then.reached(afterListing)
+			b.p.once.Do(func() { close(b.p.listed) })
 			for part := range slices.Chunk(page, 3) {
 				err := b.p.call(func() error { return nil })
 				if !yield(part, err) || err != nil {

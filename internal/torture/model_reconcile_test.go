@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
@@ -47,6 +48,11 @@ func (r modelReconcile) String() string {
 func (h *history) opReconcile(t *rapid.T) modelOp { return h.opReconcileThen(t, nil) }
 
 func (h *history) opReconcileThen(t *rapid.T, then *meanwhile) modelOp {
+	r := modelReconciliation(t)
+	return modelOp{what: r.String(), run: func() { h.reconcile(r, then) }}
+}
+
+func modelReconciliation(t *rapid.T) modelReconcile {
 	r := modelReconcile{settings: reconcile.DefaultSettings()}
 	s := &r.settings
 	s.Policy = rapid.SampledFrom([]reconcile.Policy{reconcile.PolicyDelete, reconcile.PolicyDelete, reconcile.PolicyQuarantine, reconcile.PolicyReport}).Draw(t, "policy")
@@ -57,10 +63,69 @@ func (h *history) opReconcileThen(t *rapid.T, then *meanwhile) modelOp {
 	r.inFlight = rapid.SampledFrom([]time.Duration{0, 0, 5 * time.Minute}).Draw(t, "in flight")
 	r.shards = rapid.SampledFrom([]int{1, 2, 2, 2, 2, 2, 2, 0}).Draw(t, "shards")
 	if rapid.IntRange(0, 2).Draw(t, "dies") == 2 {
-		r.dies = rapid.IntRange(1, 24).Draw(t, "at call")
-		r.how = rapid.SampledFrom([]modelDeath{modelStopped, modelKilledBefore, modelKilledAfter}).Draw(t, "how")
+		r.dies, r.how = modelDying(t)
 	}
-	return modelOp{what: r.String(), run: func() { h.reconcile(r, then) }}
+	return r
+}
+
+func modelDying(t *rapid.T) (call int, how modelDeath) {
+	return rapid.IntRange(1, 24).Draw(t, "at call"),
+		rapid.SampledFrom([]modelDeath{modelStopped, modelKilledBefore, modelKilledAfter}).Draw(t, "how")
+}
+
+// opInTwo is a run that is left in the middle, and gone on with by another process before anything else happens: it comes
+// to what it would have come to.
+func (h *history) opInTwo(t *rapid.T) modelOp {
+	r := modelReconciliation(t)
+	r.settings.DeleteBudget = 1000 // what was taken of it and not used is lost with a process
+	r.dies, r.how = modelDying(t)
+	return modelOp{what: r.String() + ", and gone on with", run: func() {
+		active, err := h.store.Active(h.ctx)
+		if err != nil {
+			h.found("looking for a run: %v", err)
+			return
+		}
+		fresh := active == nil && !h.headFaults && !h.keyFaults
+		want, err := h.expect(r)
+		if err != nil {
+			h.found("%v", err)
+			return
+		}
+		h.left = true
+		h.reconcile(r, nil)
+		h.left = false
+		if _, err := h.db.ExecContext(h.ctx, "UPDATE coatcheck.reconciliation_shard SET leased_until = NULL"); err != nil {
+			h.found("ending leases: %v", err)
+		}
+		if active, err = h.store.Active(h.ctx); err != nil || active == nil {
+			return // it died before it was begun, or when all was done
+		}
+		r.dies = 0
+		h.reconcile(r, nil)
+		if run, err := h.store.GetRun(h.ctx, active.ID); err != nil {
+			h.found("%v", err)
+		} else if fresh {
+			want.compare(h, run)
+		}
+	}}
+}
+
+// actUnnoticed stores an object of which nobody is told, and reconciles: one of a tombstone, if there is any.
+func (h *history) actUnnoticed(t *rapid.T) {
+	m, r := h.one(t), h.opReconcile(t)
+	tombstones := slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return m.state != media.StateDeleted })
+	if len(tombstones) > 0 && rapid.Bool().Draw(t, "of a tombstone") {
+		m = rapid.SampledFrom(tombstones).Draw(t, "tombstone")
+	}
+	h.do(t, modelOp{what: fmt.Sprintf("an object of media %d arrives, and nobody is told", m.n), run: func() {
+		h.emu.Faults().DropNotifications(1)
+		if m.state.Live() {
+			h.upload(m, 0)
+		} else {
+			h.overwrite(m, m.content(0))
+		}
+	}})
+	h.do(t, r)
 }
 
 // reconcile makes a whole run, or goes on with one that somebody has left behind. One that somebody else works on in
@@ -107,7 +172,9 @@ func (h *history) reconcile(r modelReconcile, then *meanwhile) {
 	switch {
 	case p.died():
 		h.count("reconciliations left in the middle", 1)
-		h.Advance(modelLease + time.Second) // its leases end
+		if !h.left {
+			h.Advance(modelLease + time.Second) // its leases end
+		}
 	case err != nil && !h.headFaults:
 		h.found("reconciling: %v", err)
 	case err == nil:
