@@ -44,7 +44,7 @@ func crashDrain(w *crashWorld) {
 		id := w.pending()
 		w.put(id, crashBody(id))
 	}
-	asked, received, slow, draining := 0, 0, true, false
+	asked, received, given, slow, draining := 0, 0, 0, true, false
 	w.watch.delay = func(e proxyEffect) time.Duration {
 		switch {
 		case e.Name == "ReceiveMessage":
@@ -58,7 +58,11 @@ func crashDrain(w *crashWorld) {
 		return 0
 	}
 	w.watch.only = func(e proxyEffect) bool {
-		return draining && (e.Name == "ChangeMessageVisibilityBatch" || e.Name == "DeleteMessageBatch")
+		if draining && e.Name == "ChangeMessageVisibilityBatch" {
+			given++
+			return given == 1 // whether there is another is a question of time
+		}
+		return draining && e.Name == "DeleteMessageBatch"
 	}
 	w.watch.onAfter = func(e proxyEffect, _ int) {
 		if e.Name != "ReceiveMessage" || draining {

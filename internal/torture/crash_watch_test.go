@@ -162,7 +162,7 @@ func (w *crashWatch) died() bool {
 }
 
 // points are the instants at which a process that did what was seen can be killed: both sides of each effect, and one of
-// what only reads.
+// what only reads, the first time.
 func (w *crashWatch) points() []crashPoint {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -170,6 +170,9 @@ func (w *crashWatch) points() []crashPoint {
 	for _, p := range w.seen {
 		if p.effect.Name == "ReceiveMessage" && p.n > 1 {
 			continue // everything waits in the queue before the first; the others bring nothing
+		}
+		if crashReads(p.effect) && p.n > 1 {
+			continue // the same instant to the servers as that after what was done before
 		}
 		if !crashReads(p.effect) {
 			points = append(points, p)
