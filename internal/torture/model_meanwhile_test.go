@@ -100,9 +100,6 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 	case 5, 6:
 		then.at = rapid.SampledFrom([]string{afterListing, afterHead, beforeCheckpoint, beforeDelete, afterDelete}).Draw(t, "when")
 		outer = h.opReconcileThen(t, then)
-		if rapid.Bool().Draw(t, "landing") {
-			return h.opLandingAfterListing(t)
-		}
 	}
 	things, names := h.some(t, 1, 3)
 	then.run = func() {

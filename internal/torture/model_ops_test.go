@@ -62,6 +62,7 @@ func (h *history) actions() map[string]func(*rapid.T) {
 	}
 	actions["stray"] = h.actStray
 	actions["upload unnoticed, and reconcile"] = h.actUnnoticed
+	actions["landing while it lists"] = func(t *rapid.T) { h.do(t, h.opLandingAfterListing(t)) }
 	actions["reconcile in two"] = func(t *rapid.T) { h.do(t, h.opInTwo(t)) }
 	actions["reconcile, too"] = actions["reconcile"]
 	actions["meanwhile"] = func(t *rapid.T) { h.do(t, h.opMeanwhile(t)) }
