@@ -61,7 +61,7 @@ func (h *history) actions() map[string]func(*rapid.T) {
 		h.do(t, modelOp{what: fmt.Sprintf("confirm media %d with %s", m.n, claim), run: func() { h.confirm([]*modelMedia{m}, claim, nil) }})
 	}
 	actions["stray"] = h.actStray
-	actions["upload unnoticed, and reconcile"] = h.actUnnoticed
+	actions["unnoticed"], actions["unnoticed, too"] = h.actUnnoticed, h.actUnnoticed
 	actions["landing while it lists"] = func(t *rapid.T) { h.do(t, h.opLandingAfterListing(t)) }
 	actions["reconcile in two"] = func(t *rapid.T) { h.do(t, h.opInTwo(t)) }
 	actions["reconcile, too"] = actions["reconcile"]

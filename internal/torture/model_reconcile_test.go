@@ -110,22 +110,33 @@ func (h *history) opInTwo(t *rapid.T) modelOp {
 	}}
 }
 
-// actUnnoticed stores an object of which nobody is told, and reconciles: one of a tombstone, if there is any.
+// actUnnoticed stores an object of which nobody is told, and reconciles: one of a tombstone, if there is any, or one of a
+// media that waits for it, as declared or not.
 func (h *history) actUnnoticed(t *rapid.T) {
-	m, r := h.one(t), h.opReconcile(t)
 	tombstones := slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return m.state != media.StateDeleted })
-	if len(tombstones) > 0 && rapid.Bool().Draw(t, "of a tombstone") {
-		m = rapid.SampledFrom(tombstones).Draw(t, "tombstone")
+	waiting := func() []*modelMedia {
+		return slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return m.state != media.StatePending || h.live(m) != nil })
 	}
-	h.do(t, modelOp{what: fmt.Sprintf("an object of media %d arrives, and nobody is told", m.n), run: func() {
+	if len(waiting()) == 0 && h.made+3 <= modelMost {
+		h.do(t, h.opCreate(t))
+	}
+	among := waiting()
+	if len(tombstones) > 0 && (len(among) == 0 || rapid.Bool().Draw(t, "of a tombstone")) {
+		among = tombstones
+	}
+	if len(among) == 0 {
+		t.Skip("there is nothing that could arrive")
+	}
+	m := rapid.SampledFrom(among).Draw(t, "unnoticed media")
+	body := m.content(0)
+	if rapid.IntRange(0, 3).Draw(t, "as declared") == 3 {
+		body = append(body, 'x')
+	}
+	h.do(t, modelOp{what: fmt.Sprintf("%q arrives for media %d, and nobody is told", body, m.n), run: func() {
 		h.emu.Faults().DropNotifications(1)
-		if m.state.Live() {
-			h.upload(m, 0)
-		} else {
-			h.overwrite(m, m.content(0))
-		}
+		h.overwrite(m, body)
 	}})
-	h.do(t, r)
+	h.do(t, h.opReconcile(t))
 }
 
 // reconcile makes a whole run, or goes on with one that somebody has left behind. One that somebody else works on in
