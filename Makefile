@@ -54,7 +54,7 @@ torture: ## every order of events, every crash, every fault, for a while (SECOND
 	go test -c -o bin/torture.test ./internal/torture
 	cd internal/torture && ../../bin/torture.test -test.timeout 0 -seconds $(or $(SECONDS),60) -seed $(or $(SEED),1)
 
-mutants: ## break the code in 20 ways and more, and see each caught (ARGS="-list", "-only NAME -v")
+mutants: ## break the code in a hundred ways and more, and see each caught (ARGS="-list", "-only NAME -v")
 	go run ./internal/mutants $(ARGS)
 
 fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)

@@ -27,8 +27,8 @@ func deletionMutants() []mutant {
 		{
 			name: "deleted-before-deleting", rule: "R6", breaks: "a media is DELETED first, and its object deleted then",
 			edits: []edit{{deletions,
-				"errs, err := s.delete(ctx, leased, ms)\n",
-				"if _, err := finish(ctx, ms); err != nil {\n\t\treturn false, err\n\t}\n\terrs, err := s.delete(ctx, leased, ms)\n"}},
+				"errs, err := s.deleteTheirs(ctx, leased, ms)\n",
+				"if _, err := finish(ctx, ms); err != nil {\n\t\treturn false, err\n\t}\n\terrs, err := s.deleteTheirs(ctx, leased, ms)\n"}},
 			test: suite{"./internal/sweep", "TestS3IsDown"},
 		},
 		{
@@ -106,14 +106,14 @@ func deletionMutants() []mutant {
 		},
 		{
 			name: "markers-left", rule: "R2", breaks: "on a versioned bucket a deletion leaves delete markers behind",
-			edits: []edit{{"internal/objectstore/versions.go", "range page.DeleteMarkers {", "range page.DeleteMarkers[:0] {"}},
+			edits: []edit{{"internal/objectstore/versions.go", "range out.DeleteMarkers {", "range out.DeleteMarkers[:0] {"}},
 			test:  suite{"./internal/objectstore", "TestDeleteLeavesNoVersion"},
 		},
 		{
 			name: "neighbours-deleted", rule: "R1", breaks: "with a media's versions those of every key that begins like its own go",
 			edits: []edit{{"internal/objectstore/versions.go",
-				"for _, v := range page.Versions {\n\t\t\tif aws.ToString(v.Key) == key {\n\t\t\t\tnames = append(names, name{key, aws.ToString(v.VersionId)})",
-				"for _, v := range page.Versions {\n\t\t\tif true {\n\t\t\t\tnames = append(names, name{aws.ToString(v.Key), aws.ToString(v.VersionId)})"}},
+				"} else if k == key {\n\t\t\t\tall = append(all, keyVersion{name{key, aws.ToString(v.VersionId)},",
+				"} else {\n\t\t\t\tall = append(all, keyVersion{name{k, aws.ToString(v.VersionId)},"}},
 			test: suite{"./internal/objectstore", "TestDeleteLeavesNoVersion"},
 		},
 		{

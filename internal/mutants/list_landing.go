@@ -64,12 +64,12 @@ func landingMutants() []mutant {
 		},
 		{
 			name: "not-write-once", rule: "R3", breaks: "a URL can be used again, and replaces what was confirmed",
-			edits: []edit{{"internal/objectstore/presign.go", `ContentType: &m.ContentType, IfNoneMatch: aws.String("*"),`, "ContentType: &m.ContentType,"}},
+			edits: []edit{{"internal/objectstore/presign.go", `, "If-None-Match": {"*"}}`, "}"}},
 			test:  suite{"./internal/objectstore", "TestUploadIsWriteOnce"},
 		},
 		{
 			name: "size-not-signed", rule: "R3", breaks: "a URL takes an object of any size",
-			edits: []edit{{"internal/objectstore/presign.go", "ContentLength: &m.SizeBytes, ContentType:", "ContentType:"}},
+			edits: []edit{{"internal/objectstore/presign.go", "\t\tr.ContentLength = m.SizeBytes\n", "\t\tr.ContentLength = 0\n"}},
 			test:  suite{"./internal/objectstore", "TestOnlyTheDeclaredUploadFits"},
 		},
 		{

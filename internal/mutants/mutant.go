@@ -31,7 +31,7 @@ type suite struct {
 func (s suite) String() string { return s.pkg + " -run " + s.run }
 
 func mutants() []mutant {
-	return slices.Concat(sweepMutants(), deletionMutants(), landingMutants(), claimMutants(), scopeMutants(), consumerMutants())
+	return slices.Concat(sweepMutants(), deletionMutants(), landingMutants(), claimMutants(), scopeMutants(), consumerMutants(), reconcileMutants())
 }
 
 var (

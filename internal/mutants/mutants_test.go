@@ -38,7 +38,7 @@ func TestListIsFresh(t *testing.T) {
 	if len(ms) < 20 {
 		t.Errorf("there are %d mutants, want at least 20", len(ms))
 	}
-	for _, rule := range []string{"R1", "R2", "R3", "R4", "R5", "R6", "R9", "R10"} {
+	for _, rule := range []string{"R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R10"} {
 		if !rules[rule] {
 			t.Errorf("no mutant breaks %s", rule)
 		}

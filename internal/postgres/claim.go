@@ -65,7 +65,8 @@ func (s *Store) Confirm(ctx context.Context, scope media.Scope, claims []media.C
 	return confirmed, nil
 }
 
-// confirmUploadedSQL confirms media when all of them are UPLOADED, and none otherwise.
+// confirmUploadedSQL confirms media when all of them are UPLOADED, and none otherwise. That is judged by the locked rows
+// alone: m is at first as it was when the statement began, and one that landed since would be left out of a batch.
 const confirmUploadedSQL = `
 WITH locked AS MATERIALIZED (
 	SELECT m.id, m.state, c.claim
@@ -77,7 +78,7 @@ WITH locked AS MATERIALIZED (
 UPDATE coatcheck.media AS m
 SET state = 'confirmed', claim = l.claim, confirmed_at = ?now, due_at = NULL, revision = m.revision + 1
 FROM locked AS l
-WHERE m.id = l.id AND m.state = 'uploaded' AND (SELECT count(*) FROM locked WHERE state = 'uploaded') = ?n
+WHERE m.id = l.id AND (SELECT count(*) FROM locked WHERE state = 'uploaded') = ?n
 RETURNING ?columns`
 
 // confirmUploaded is what nearly every confirmation comes to, in one statement: media that are UPLOADED, in the scope and

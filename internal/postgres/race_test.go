@@ -3,10 +3,12 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -228,5 +230,35 @@ func TestDecisionMeetsAChange(t *testing.T) {
 				t.Errorf("refused with %q, it is %s; want %q, %s", code, after.State, test.code, test.state)
 			}
 		})
+	}
+}
+
+// TestConfirmMeetsALanding: of a batch one of which lands while its row is waited for, all are confirmed by one
+// transaction, and each is counted once.
+func TestConfirmMeetsALanding(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	there, lands := f.create(t), f.create(t)
+	f.land(t, there, media.SourceNotification)
+	err := f.meet(t, lands, becomesUploaded, func() error {
+		_, err := f.Confirm(t.Context(), alice, []media.Claim{{MediaID: there.ID, Claim: "post/1"}, {MediaID: lands.ID, Claim: "post/1"}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := f.get(t, there.ID), f.get(t, lands.ID)
+	if a.State != media.StateConfirmed || b.State != media.StateConfirmed || !a.ConfirmedAt.Equal(b.ConfirmedAt) {
+		t.Errorf("they are %s since %v and %s since %v", a.State, a.ConfirmedAt, b.State, b.ConfirmedAt)
+	}
+	want := `
+		# HELP coatcheck_media_entered_total Media that entered a state, with the reason for which they are deleted.
+		# TYPE coatcheck_media_entered_total counter
+		coatcheck_media_entered_total{reason="",state="confirmed"} 2
+		coatcheck_media_entered_total{reason="",state="pending"} 2
+		coatcheck_media_entered_total{reason="",state="uploaded"} 1
+	`
+	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "coatcheck_media_entered_total"); err != nil {
+		t.Error(err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 type Batch struct {
 	Position string // everything up to and including it is dealt with
 	Done     bool   // the shard was listed to its end
+	Trial    bool   // of an adoption, which records no strays: what it has not recorded is not forgotten
 	SourceAt time.Time
-	Trial    bool   // of an adoption: strays are not recorded, and so not forgotten either
 	Counts   Counts // of what needs no recording
 	Landings []Landing
 	Strays   []Stray

@@ -26,7 +26,7 @@ func (w *crashWorld) must(err error) {
 // pending makes a PENDING media.
 func (w *crashWorld) pending() uuid.UUID {
 	w.t.Helper()
-	id := uuid.Must(uuid.NewV7())
+	id := w.newID()
 	_, err := w.store.Create(w.t.Context(), []*media.Media{{
 		ID: id, Tenant: crashTenant, Owner: crashOwner, Key: w.keys.Key(id), ContentType: "text/plain",
 		SizeBytes: int64(len(crashBody(id))), URLExpiresAt: time.Now().Add(time.Minute),

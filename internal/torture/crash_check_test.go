@@ -46,15 +46,26 @@ type crashObject struct {
 
 func (w *crashWorld) stored() map[uuid.UUID]crashObject {
 	w.t.Helper()
+	return w.storedBelow(w.keys.Prefix())
+}
+
+// moved returns what the store holds in quarantine.
+func (w *crashWorld) moved() map[uuid.UUID]crashObject {
+	w.t.Helper()
+	return w.storedBelow(crashMoved + w.keys.Prefix())
+}
+
+func (w *crashWorld) storedBelow(prefix string) map[uuid.UUID]crashObject {
+	w.t.Helper()
 	objects := map[uuid.UUID]crashObject{}
 	id := func(key *string) uuid.UUID {
-		id, ok := w.keys.ID(aws.ToString(key))
+		id, ok := w.keys.ID(strings.TrimPrefix(aws.ToString(key), crashMoved))
 		if !ok {
 			w.t.Fatalf("an object with the key %s, which is none of coatcheck's", aws.ToString(key))
 		}
 		return id
 	}
-	pages := s3.NewListObjectVersionsPaginator(w.s3, &s3.ListObjectVersionsInput{Bucket: aws.String(crashBucket)})
+	pages := s3.NewListObjectVersionsPaginator(w.s3, &s3.ListObjectVersionsInput{Bucket: aws.String(crashBucket), Prefix: &prefix})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(context.Background())
 		w.must(err)
@@ -108,6 +119,9 @@ func (w *crashWorld) checkInstant() {
 	w.unhide()
 	for id, o := range objects {
 		row, known := rows[id]
+		if _, stray := w.strays[id]; !known && (stray || w.listed[id]) {
+			continue
+		}
 		awaited := told[id] || known && w.lost[id] == row.State
 		switch {
 		case !known && !awaited:
@@ -122,8 +136,15 @@ func (w *crashWorld) checkInstant() {
 			violated(w.t, "R6: media %s is DELETED, and its object is there", id)
 		}
 	}
+	w.checkStrays(objects)
 	for id, row := range rows {
 		o := objects[id]
+		if w.missing[id] {
+			if row.State != media.StateConfirmed {
+				violated(w.t, "R1: media %s is missing, and is %s for it", id, row.State)
+			}
+			continue
+		}
 		if (row.State == media.StateUploaded || row.State == media.StateConfirmed) && !o.there {
 			violated(w.t, "R1, R6: media %s is %s, and its object is gone", id, row.State)
 		}
@@ -132,8 +153,35 @@ func (w *crashWorld) checkInstant() {
 		}
 	}
 	for id := range w.claimed {
+		if w.listed[id] && rows[id].State == "" {
+			continue // not adopted yet
+		}
 		if rows[id].State != media.StateConfirmed {
 			violated(w.t, "R1: media %s was confirmed, and is %q", id, rows[id].State)
+		}
+	}
+}
+
+// checkStrays checks what no row explains: it is there, unless it was due to go, and then its removal was recorded first.
+func (w *crashWorld) checkStrays(objects map[uuid.UUID]crashObject) {
+	w.t.Helper()
+	for id := range w.listed {
+		if !objects[id].there {
+			violated(w.t, "R1: what the list of an adoption names is gone: %s", id)
+		}
+	}
+	for id := range w.strays {
+		switch {
+		case objects[id].there:
+		case !w.due[id]:
+			violated(w.t, "R7: a stray is gone that was not due: %s", id)
+		default:
+			var begun bool
+			w.must(w.db.NewRaw(`SELECT coalesce(bool_and(deleting_at IS NOT NULL), false) FROM coatcheck.stray WHERE key = ?`, w.keys.Key(id)).
+				Scan(context.Background(), &begun))
+			if !begun {
+				violated(w.t, "R6: a stray is gone, and nothing says that it was to go: %s", id)
+			}
 		}
 	}
 }
@@ -144,7 +192,7 @@ func (w *crashWorld) checkEnd() {
 	w.t.Helper()
 	rows, objects := w.rows(), w.stored()
 	for id, row := range rows {
-		if _, ok := w.claimed[id]; !ok {
+		if _, ok := w.claimed[id]; !ok && !w.missing[id] {
 			violated(w.t, "R2: media %s is left, %s, with the object %+v", id, row.State, objects[id])
 		}
 	}
@@ -169,8 +217,10 @@ func (w *crashWorld) checkEnd() {
 }
 
 // content is that of a media's object, or what kept it from being read.
-func (w *crashWorld) content(id uuid.UUID) string {
-	out, err := w.s3.GetObject(context.Background(), &s3.GetObjectInput{Bucket: aws.String(crashBucket), Key: aws.String(w.keys.Key(id))})
+func (w *crashWorld) content(id uuid.UUID) string { return w.contentOf(w.keys.Key(id)) }
+
+func (w *crashWorld) contentOf(key string) string {
+	out, err := w.s3.GetObject(context.Background(), &s3.GetObjectInput{Bucket: aws.String(crashBucket), Key: &key})
 	if err != nil {
 		return err.Error()
 	}

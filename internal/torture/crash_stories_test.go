@@ -14,10 +14,16 @@ type crashStory struct {
 
 var crashStories = []crashStory{
 	{"consumer", crashOf(false, crashConsumer)},
+	{"heartbeat", crashOf(false, crashHeartbeat)},
+	{"drain", crashOf(false, crashDrain)},
 	{"sweep", crashOf(false, crashSweep)},
 	{"sweep versions", crashOf(true, crashSweep)},
 	{"late", crashOf(false, crashLate)},
 	{"api", crashOf(false, crashAPI)},
+	{"reconcile", crashOf(false, crashReconcile)},
+	{"reconcile versions", crashOf(true, crashQuarantine)},
+	{"reconciler", crashOf(false, crashReconciler)},
+	{"adopt", crashOf(false, crashAdopt)},
 	{"migrate", crashMigrate},
 }
 

@@ -23,17 +23,17 @@ func (w *crashWorld) buried(c *crashChild) bool {
 
 // consume runs the consumer until the queue is empty, and again when it is killed on the way. Then everything that was
 // told of is recorded.
-func (w *crashWorld) consume(watched bool) {
+func (w *crashWorld) consume(watched bool, flags ...string) {
 	w.t.Helper()
-	for w.consumeOnce(watched) {
+	for w.consumeOnce(watched, flags...) {
 		watched = false
 	}
 	w.checkInstant()
 }
 
-func (w *crashWorld) consumeOnce(watched bool) (killed bool) {
+func (w *crashWorld) consumeOnce(watched bool, flags ...string) (killed bool) {
 	w.t.Helper()
-	c := w.start(watched, "serve", "--roles", "consumer")
+	c := w.start(watched, append([]string{"serve", "--roles", "consumer"}, flags...)...)
 	for deadline := time.Now().Add(crashLimit); ; time.Sleep(2 * time.Millisecond) {
 		if c.done(0) {
 			if w.buried(c) {
@@ -85,6 +85,7 @@ func (w *crashWorld) end() {
 			w.t.Fatalf("the last sweeps: %v", err)
 		}
 	}
+	w.mend()
 	w.checkInstant()
 	w.checkEnd()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 )
 
 // crashPoint is an instant at which a process is killed: at the nth effect of this name, before the server hears of it
@@ -31,6 +32,8 @@ type crashWatch struct {
 	counts  map[proxyEffect]int // how many there were
 	seen    []crashPoint        // in order, the before of each
 	onAfter func(e proxyEffect, n int)
+	only    func(e proxyEffect) bool          // when it is not nil: whose points are gone through, however passive
+	delay   func(e proxyEffect) time.Duration // before an effect is passed on
 }
 
 func newCrashWatch(kill *crashPoint) *crashWatch {
@@ -52,10 +55,19 @@ func (w *crashWatch) leave() {
 	w.child = nil
 }
 
-// crashPassive are effects at which nobody is killed: they change nothing and come or not as time goes by, but for a
-// heartbeat, which a killed process owes nobody.
+// crashPassive are effects at which nobody is killed unless a story is about them: they come or not as time goes by, and
+// change nothing, but for heartbeats.
 func crashPassive(e proxyEffect) bool {
-	return strings.HasPrefix(e.Name, "presigned ") || e.Name == "" || e.Name == "ChangeMessageVisibilityBatch" || e.Name == "GetQueueAttributes"
+	return strings.HasPrefix(e.Name, "presigned ") || e.Name == "" || e.Name == "ChangeMessageVisibilityBatch" || e.Name == "GetQueueAttributes" ||
+		strings.HasPrefix(e.Name, `SELECT "r"."id"`) || strings.HasPrefix(e.Name, "SELECT phase, counts, leased_until") // a run's progress
+}
+
+// isPoint reports whether an effect is one at which the process may be killed.
+func (w *crashWatch) isPoint(e proxyEffect) bool {
+	if w.only != nil {
+		return w.only(e)
+	}
+	return !crashPassive(e)
 }
 
 // crashReads reports whether an effect is none to the server, so that before and after it are the same instant.
@@ -78,8 +90,15 @@ func (w *crashWatch) Before(e proxyEffect) proxyFate {
 	if w.killed && w.child != nil {
 		return proxyFate{Cut: proxyBefore} // it was sent while the process died
 	}
-	if w.child == nil || crashPassive(e) {
+	if w.child == nil {
 		return proxyFate{}
+	}
+	var fate proxyFate
+	if w.delay != nil {
+		fate.Delay = w.delay(e)
+	}
+	if !w.isPoint(e) {
+		return fate
 	}
 	w.counts[e]++
 	point := crashPoint{effect: e, n: w.counts[e]}
@@ -88,7 +107,8 @@ func (w *crashWatch) Before(e proxyEffect) proxyFate {
 		w.die()
 		return proxyFate{Cut: proxyBefore}
 	}
-	return proxyFate{Number: point.n}
+	fate.Number = point.n
+	return fate
 }
 
 // After implements [proxyWatch].
@@ -101,7 +121,13 @@ func (w *crashWatch) After(e proxyEffect, fate proxyFate) bool {
 	if w.killed && w.child != nil {
 		return false
 	}
-	if w.child == nil || fate.Number == 0 {
+	if w.child == nil {
+		return true
+	}
+	if fate.Number == 0 {
+		if w.onAfter != nil && w.only != nil {
+			w.onAfter(e, 0)
+		}
 		return true
 	}
 	point := crashPoint{effect: e, n: fate.Number, after: true}
@@ -136,7 +162,7 @@ func (w *crashWatch) died() bool {
 }
 
 // points are the instants at which a process that did what was seen can be killed: both sides of each effect, and one of
-// what only reads.
+// what only reads, the first time.
 func (w *crashWatch) points() []crashPoint {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -144,6 +170,9 @@ func (w *crashWatch) points() []crashPoint {
 	for _, p := range w.seen {
 		if p.effect.Name == "ReceiveMessage" && p.n > 1 {
 			continue // everything waits in the queue before the first; the others bring nothing
+		}
+		if crashReads(p.effect) && p.n > 1 {
+			continue // the same instant to the servers as that after what was done before
 		}
 		if !crashReads(p.effect) {
 			points = append(points, p)

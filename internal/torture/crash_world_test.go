@@ -26,6 +26,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/objectstore"
 	"github.com/coatcheck/coatcheck/internal/postgres"
 	"github.com/coatcheck/coatcheck/internal/queue"
+	"github.com/coatcheck/coatcheck/internal/reconcile"
 	"github.com/coatcheck/coatcheck/internal/sweep"
 )
 
@@ -46,24 +47,30 @@ type crashWorld struct {
 	t     testing.TB
 	watch *crashWatch
 
-	db       *bun.DB
-	store    *postgres.Store
-	objects  *objectstore.Store
-	sweeper  *sweep.Sweeper
-	keys     media.Keys
-	emulator *awsemu.Server
-	ahead    atomic.Int64 // how far the emulator's clock is ahead, in nanoseconds
-	s3       *s3.Client
-	sqs      *sqs.Client
-	queueURL string
-	deadURL  string
-	http     *proxyHTTP
-	postgres *proxyPostgres
+	db         *bun.DB
+	store      *postgres.Store
+	objects    *objectstore.Store
+	sweeper    *sweep.Sweeper
+	reconciler *reconcile.Reconciler
+	keys       media.Keys
+	emulator   *awsemu.Server
+	ahead      atomic.Int64 // how far the emulator's clock is ahead, in nanoseconds
+	s3         *s3.Client
+	sqs        *sqs.Client
+	queueURL   string
+	deadURL    string
+	http       *proxyHTTP
+	postgres   *proxyPostgres
 
 	versioned bool
 	receives  int                       // how often a message is given out before it is a dead letter
 	lost      map[uuid.UUID]media.State // whose notification was lost, and the state that they are in until that is noticed
 	claimed   map[uuid.UUID]string      // what was told to be confirmed, and its content
+	strays    map[uuid.UUID]string      // objects without a row, and their content
+	due       map[uuid.UUID]bool        // those of them that may be removed by now
+	listed    map[uuid.UUID]bool        // objects that the list of an adoption names, so that they may have a row
+	missing   map[uuid.UUID]bool        // confirmed media whose object somebody else has deleted
+	newID     func() uuid.UUID
 	children  []*crashChild
 }
 
@@ -80,6 +87,8 @@ func newCrashServers(t testing.TB, databaseURL string, watch proxyWatch, version
 	t.Helper()
 	w := &crashWorld{
 		t: t, versioned: versioned, receives: receives, lost: map[uuid.UUID]media.State{}, claimed: map[uuid.UUID]string{},
+		strays: map[uuid.UUID]string{}, due: map[uuid.UUID]bool{}, listed: map[uuid.UUID]bool{}, missing: map[uuid.UUID]bool{},
+		newID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}
 	var err error
 	if w.db, err = postgres.Open(crashOwn(databaseURL), 4); err != nil {
@@ -176,6 +185,9 @@ func (w *crashWorld) build() {
 	w.objects = objectstore.New(w.s3, crashBucket, w.keys.Prefix(), time.Now)
 	w.sweeper, err = sweep.New(w.store, w.objects, sweep.DefaultConfig(), time.Now,
 		slog.New(slog.NewTextHandler(io.Discard, nil)), sweep.NewMetrics(prometheus.NewRegistry()))
+	check(err)
+	w.reconciler, err = reconcile.New(w.store, w.objects, w.keys, reconcile.DefaultConfig(), time.Now,
+		slog.New(slog.NewTextHandler(io.Discard, nil)), reconcile.NewMetrics(prometheus.NewRegistry()))
 	check(err)
 }
 

@@ -41,6 +41,16 @@ func faultRefused(operation string) func(*rand.Rand, proxyEffect) (proxyFate, bo
 	}
 }
 
+// faultListing is what may become of a page of a listing.
+func faultListing(odds float64, fates ...proxyFate) func(*rand.Rand, proxyEffect) (proxyFate, bool) {
+	return func(r *rand.Rand, e proxyEffect) (proxyFate, bool) {
+		if e.Name != "ListObjectsV2" || r.Float64() >= odds {
+			return proxyFate{}, false
+		}
+		return fates[r.IntN(len(fates))], true
+	}
+}
+
 // faultSlow delays a part of what goes to a server by up to a limit.
 func faultSlow(server string, limit time.Duration) func(*rand.Rand, proxyEffect) (proxyFate, bool) {
 	return func(r *rand.Rand, e proxyEffect) (proxyFate, bool) {
@@ -68,6 +78,7 @@ const (
 	faultRetries       = "coatcheck_consumer_retries_total"
 	faultSweepErrors   = "coatcheck_sweep_delete_errors_total"
 	faultHeadErrors    = `coatcheck_sweep_media_total{outcome="head_error"}`
+	faultRuns          = `coatcheck_reconcile_runs_total{outcome="finished"}`
 )
 
 var faultKinds = []faultKind{
@@ -77,6 +88,10 @@ var faultKinds = []faultKind{
 	{name: "S3 slow", fate: faultSlow("s3", 600*time.Millisecond)},
 	{name: "S3 DeleteObjects refused", fate: faultRefused("DeleteObjects"), until: faultSweepErrors},
 	{name: "S3 HeadObject refused", fate: faultRefused("HeadObject"), until: faultHeadErrors},
+	{name: "S3 ListObjectsV2 refused", fate: faultRefused("ListObjectsV2")},
+	{name: "S3 ListObjectsV2 500, 503", fate: faultListing(.7,
+		proxyFate{Status: http.StatusServiceUnavailable, Code: "SlowDown"}, proxyFate{Status: http.StatusInternalServerError, Code: "InternalError"})},
+	{name: "S3 ListObjectsV2 cut", fate: faultListing(.7, faultCuts...)},
 	{name: "SQS throttled", fate: faultHTTP("sqs", .8, proxyFate{Status: http.StatusBadRequest, Code: "ThrottlingException"})},
 	{name: "SQS 500", fate: faultHTTP("sqs", .8, proxyFate{Status: http.StatusInternalServerError, Code: "InternalFailure"})},
 	{name: "SQS cut", fate: faultHTTP("sqs", .5, faultCuts...)},

@@ -43,6 +43,8 @@ func newFaultSite(t testing.TB) *faultSite {
 	server, databaseURL := pgtest.Private(t)
 	s := &faultSite{t: t, server: server, watch: newFaultWatch()}
 	s.w = newCrashServers(t, databaseURL, s.watch, false, faultReceives)
+	// Whatever is stored is old enough at once for a reconciliation to land it, or to remove it when it has seen it twice.
+	s.w.ahead.Store(-int64(crashAge))
 	// Servers of tests forget the last commits when they crash, which those of products do not.
 	_, err := s.w.db.Exec("ALTER DATABASE postgres SET synchronous_commit = on")
 	s.w.must(err)
@@ -52,7 +54,8 @@ func newFaultSite(t testing.TB) *faultSite {
 	s.w.must(err)
 	// The windows are longer than the test, so that whatever is refused or deleted for its age is a fault of the service.
 	s.child = s.w.start(false, "serve", "--tokens", line, "--upload-window", "1h", "--claim-window", "1h", "--tombstone-window", "1h",
-		"--sweep-interval", "200ms", "--visibility-timeout", "3s", "--pollers", "2", "--url-ttl", "10m")
+		"--sweep-interval", "200ms", "--visibility-timeout", "3s", "--pollers", "2", "--url-ttl", "5m",
+		"--reconcile-interval", "1s", "--stray-policy", "delete", "--stray-grace", crashGrace.String(), "--max-stray-share", "1")
 	select {
 	case address, ok := <-s.child.address:
 		if !ok {

@@ -49,6 +49,7 @@ func (s *faultSite) suffer(k faultKind) {
 	if k.until != "" {
 		before = s.metric(k.until)
 	}
+	s.leave()
 	waiting := s.w.pending() // for its object
 	began := time.Now()
 	s.watch.begin(k.name, k.fate)
@@ -67,10 +68,12 @@ func (s *faultSite) suffer(k faultKind) {
 	}
 	n := count()
 	end()
+	s.w.emulator.Faults().DropNotifications(1) // some upload's
 	total.add("faults", n)
 	total.add("faults: "+k.name, n)
 	s.t.Logf("%-32s %4d faults in %.1f s", k.name, n, time.Since(began).Seconds())
 	time.Sleep(faultLasts / 2)
+	s.checkRuns()
 }
 
 // recover waits until the service is well again, while the clients go on.
@@ -110,12 +113,13 @@ func (s *faultSite) settle(f *faultTraffic) {
 		return nil
 	})
 	s.t.Logf("the queue is empty after %.1f s", time.Since(began).Seconds())
-	for _, name := range []string{faultReceiveErrors, faultRetries, faultSweepErrors, faultHeadErrors, "coatcheck_sweep_passes_total"} {
+	for _, name := range []string{faultReceiveErrors, faultRetries, faultSweepErrors, faultHeadErrors, "coatcheck_sweep_passes_total", faultRuns} {
 		if s.metric(name) == 0 {
 			s.t.Errorf("%s is 0 after all this", name)
 		}
 	}
 	s.w.claimed = f.claimed
+	s.reconciled()
 	s.within("the sweeper has nothing to do", func() error {
 		var n int
 		s.w.must(s.w.db.NewRaw("SELECT count(*) FROM coatcheck.media WHERE due_at <= now()").Scan(context.Background(), &n))

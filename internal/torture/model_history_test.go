@@ -34,9 +34,12 @@ type history struct {
 	byID  map[uuid.UUID]*modelMedia
 	slow  []*modelSlow
 	wrong []string // what the model has found
+	runs  modelRuns
 
 	headFaults, keyFaults bool // S3 was told to fail, so that calls may
 
+	left     bool     // a run that is left in the middle is gone on with at once
+	mended   bool     // reconciliations have removed what no row explains
 	answers  []string // what callers were told
 	log      []string // what was done, for a failure that does not come again
 	failed   func(log []string)
@@ -55,6 +58,9 @@ func newHistory(ctx context.Context, w *world, versioned bool) (*history, error)
 	if _, err := w.db.ExecContext(ctx, "DELETE FROM coatcheck.media"); err != nil {
 		return nil, fmt.Errorf("forgetting all media: %w", err)
 	}
+	if err := w.forgetRuns(ctx); err != nil {
+		return nil, err
+	}
 	if _, err := w.db.ExecContext(ctx, "DELETE FROM public.audit"); err != nil {
 		return nil, fmt.Errorf("forgetting the audit: %w", err)
 	}
@@ -68,7 +74,7 @@ func newHistory(ctx context.Context, w *world, versioned bool) (*history, error)
 	}
 	return &history{
 		site: s, ctx: ctx, client: modelClient(), versioned: versioned, record: newModelRecord(), byID: map[uuid.UUID]*modelMedia{},
-		there: map[string][]stored{}, counts: map[string]int{}, entered: entered,
+		runs: modelRuns{}, there: map[string][]stored{}, counts: map[string]int{}, entered: entered,
 	}, nil
 }
 
@@ -143,6 +149,8 @@ func (h *history) look() {
 		h.audited = c.N
 		h.judge(c, before)
 	}
+	h.vanished(before)
+	h.records()
 	for _, m := range h.media {
 		h.keeps(m)
 	}

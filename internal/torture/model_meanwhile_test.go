@@ -28,6 +28,9 @@ const (
 	afterDelete   = "S3 has deleted objects"
 	beforeLanding = "landings are recorded"
 	afterLanding  = "landings have been recorded"
+
+	afterListing     = "S3 has listed a page"
+	beforeCheckpoint = "what a reconciliation found is recorded"
 )
 
 func (m *meanwhile) reached(point string) {
@@ -73,7 +76,7 @@ func (h *history) claimerThen(then *meanwhile) *claim.Claimer {
 	return claim.New(meanwhileStore{h.store, then}, meanwhileObjects{h.objects, then})
 }
 
-// opMeanwhile is a sweep, a confirmation or a consumer's round with other things within it, one after another.
+// opMeanwhile is a sweep, a confirmation, a consumer's round or a reconciliation with other things within it, one after another.
 func (h *history) opMeanwhile(t *rapid.T) modelOp {
 	h.one(t)
 	var (
@@ -81,7 +84,7 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 		outer modelOp
 		batch = rapid.SampledFrom([]int{1000, 1}).Draw(t, "batch")
 	)
-	switch rapid.IntRange(0, 4).Draw(t, "outer") {
+	switch rapid.IntRange(0, 6).Draw(t, "outer") {
 	case 0, 1, 2:
 		then.at = rapid.SampledFrom([]string{afterDelete, afterHead, beforeDelete}).Draw(t, "when")
 		outer = modelOp{what: fmt.Sprintf("sweep, %d at a time", batch), run: func() { h.sweep(batch, then) }}
@@ -94,6 +97,9 @@ func (h *history) opMeanwhile(t *rapid.T) modelOp {
 	case 4:
 		then.at = rapid.SampledFrom([]string{beforeLanding, afterLanding}).Draw(t, "when")
 		outer = modelOp{what: fmt.Sprintf("consume all, %d at a time", batch), run: func() { h.consumeOrFind(1<<30, min(batch, 100), then) }}
+	case 5, 6:
+		then.at = rapid.SampledFrom([]string{afterListing, afterHead, beforeCheckpoint, beforeDelete, afterDelete}).Draw(t, "when")
+		outer = h.opReconcileThen(t, then)
 	}
 	things, names := h.some(t, 1, 3)
 	then.run = func() {
@@ -122,6 +128,27 @@ func (h *history) opLate(t *rapid.T, batch int) modelOp {
 			h.sweep(batch, then)
 		},
 		together: true,
+	}
+}
+
+// opLandingAfterListing is what a listing is a hint for: an object lands, and is claimed perhaps, when its key has been
+// listed without it, and before its row is read.
+func (h *history) opLandingAfterListing(t *rapid.T) modelOp {
+	m, r := h.one(t), modelReconciliation(t)
+	waiting := slices.DeleteFunc(slices.Clone(h.media), func(m *modelMedia) bool { return m.state != media.StatePending || h.live(m) != nil })
+	if len(waiting) > 0 {
+		m = rapid.SampledFrom(waiting).Draw(t, "waiting")
+	}
+	claim := rapid.Bool().Draw(t, "claimed")
+	then := &meanwhile{at: afterListing, run: func() {
+		h.arrive(m)
+		if claim {
+			h.confirm([]*modelMedia{m}, "post/1", nil)
+		}
+	}}
+	return modelOp{
+		what: fmt.Sprintf("%s; when %s: an object of media %d arrives, and the consumer learns of it, claimed %t", r, then.at, m.n, claim),
+		run:  func() { h.reconcile(r, then) }, together: true,
 	}
 }
 

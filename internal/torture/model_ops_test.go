@@ -35,6 +35,7 @@ func (h *history) ops() map[string]func(*rapid.T) modelOp {
 		"wait a little": h.opWaitALittle,
 		"notifications": h.opNotifications,
 		"faults":        h.opFaults,
+		"reconcile":     h.opReconcile,
 	}
 }
 
@@ -42,7 +43,7 @@ func (h *history) ops() map[string]func(*rapid.T) modelOp {
 // are not among them.
 var opsAtOnce = []string{
 	"confirm", "arrive", "sweep", "consume", "upload", "delete", "release", "cancel", "overwrite", "end upload", "create",
-	"create again", "wait a little",
+	"create again", "wait a little", "reconcile",
 }
 
 // actions are the steps of a history: each thing alone, and two to four at once.
@@ -59,6 +60,11 @@ func (h *history) actions() map[string]func(*rapid.T) {
 		h.do(t, modelOp{what: fmt.Sprintf("upload media %d", m.n), run: func() { h.upload(m, 0) }})
 		h.do(t, modelOp{what: fmt.Sprintf("confirm media %d with %s", m.n, claim), run: func() { h.confirm([]*modelMedia{m}, claim, nil) }})
 	}
+	actions["stray"] = h.actStray
+	actions["unnoticed"], actions["unnoticed, too"] = h.actUnnoticed, h.actUnnoticed
+	actions["landing while it lists"] = func(t *rapid.T) { h.do(t, h.opLandingAfterListing(t)) }
+	actions["reconcile in two"] = func(t *rapid.T) { h.do(t, h.opInTwo(t)) }
+	actions["reconcile, too"] = actions["reconcile"]
 	actions["meanwhile"] = func(t *rapid.T) { h.do(t, h.opMeanwhile(t)) }
 	actions["at once"] = func(t *rapid.T) {
 		h.one(t)

@@ -175,19 +175,46 @@ func proxyMessage(from *bufio.Reader) ([]byte, error) {
 	return message, err
 }
 
-// requests passes on what the client sends until it leaves or is cut.
+// requests passes on what the client sends until it leaves or is cut. By the extended protocol a statement is the messages
+// up to a Sync. One that executes nothing, but asks for types, changes nothing.
 func (c *proxyConn) requests(from *bufio.Reader) {
+	var (
+		extended []byte
+		text     string
+		executes bool
+	)
 	for {
 		message, err := proxyMessage(from)
 		if err != nil {
 			return
 		}
 		switch message[0] {
-		case 'P', 'B', 'E', 'F':
-			c.p.t.Errorf("a statement came by the extended protocol, which the proxy does not read: %.100q", message)
+		case 'F':
+			c.p.t.Errorf("a function was called by the protocol's own message, which the proxy does not read: %.100q", message)
 			return
+		case 'P', 'B', 'D', 'E', 'C':
+			extended = append(extended, message...)
+			executes = executes || message[0] == 'E'
+			if message[0] == 'P' { // a name, and the text
+				_, rest, _ := strings.Cut(string(message[5:]), "\x00")
+				text, _, _ = strings.Cut(rest, "\x00")
+			}
+		case 'S':
+			extended = append(extended, message...)
+			if executes && text == "" {
+				c.p.t.Errorf("a statement came without its text: %.100q", extended)
+				return
+			}
+			if !executes {
+				if _, err := c.server.Write(extended); err != nil {
+					return
+				}
+			} else if !c.statement(text, extended) {
+				return
+			}
+			extended, text, executes = nil, "", false
 		case 'Q':
-			if !c.query(message) {
+			if !c.statement(strings.TrimSuffix(string(message[5:]), "\x00"), message) {
 				return
 			}
 		default:
@@ -198,9 +225,8 @@ func (c *proxyConn) requests(from *bufio.Reader) {
 	}
 }
 
-// query passes on one statement, and reports false when the connection is to be cut.
-func (c *proxyConn) query(message []byte) bool {
-	text := strings.TrimSuffix(string(message[5:]), "\x00")
+// statement passes on one statement, and reports false when the connection is to be cut.
+func (c *proxyConn) statement(text string, message []byte) bool {
 	effect := proxyEffect{"postgres", proxyStatement(text)}
 	fate := c.p.watch.Before(effect)
 	if fate.Delay > 0 {
@@ -234,10 +260,11 @@ func (c *proxyConn) answers() {
 		c.mu.Lock()
 		waiting := len(c.pending) > 0
 		c.mu.Unlock()
-		if waiting && message[0] != 'Z' {
+		copying := message[0] == 'G' // the client is to send its data now
+		if waiting && message[0] != 'Z' && !copying {
 			continue
 		}
-		if waiting {
+		if waiting && !copying {
 			c.mu.Lock()
 			done := c.pending[0]
 			c.pending = c.pending[1:]

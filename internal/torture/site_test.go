@@ -139,6 +139,7 @@ func (s *site) newConsumer(q consumer.Queue, lander consumer.Lander, change ...f
 type stored struct {
 	Key, Version, ETag string
 	Size               int64
+	Modified           time.Time
 	Latest, Marker     bool
 }
 
@@ -154,7 +155,7 @@ func (s *site) contents(ctx context.Context) ([]stored, error) {
 		for _, v := range page.Versions {
 			all = append(all, stored{
 				Key: *v.Key, Version: aws.ToString(v.VersionId), ETag: trimQuotes(aws.ToString(v.ETag)), Size: aws.ToInt64(v.Size),
-				Latest: aws.ToBool(v.IsLatest),
+				Modified: aws.ToTime(v.LastModified), Latest: aws.ToBool(v.IsLatest),
 			})
 		}
 		for _, d := range page.DeleteMarkers {

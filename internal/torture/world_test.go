@@ -23,6 +23,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/pgtest"
 	"github.com/coatcheck/coatcheck/internal/postgres"
+	"github.com/coatcheck/coatcheck/internal/reconcile"
 	"github.com/coatcheck/coatcheck/internal/sweep"
 )
 
@@ -52,19 +53,20 @@ type worldConfig struct {
 // are in its sites.
 type world struct {
 	*worldClock
-	config   worldConfig
-	url      string // of the database
-	db       *bun.DB
-	emu      *awsemu.Server
-	endpoint string // of S3 and SQS
-	aws      aws.Config
-	s3       *s3.Client
-	sqs      *sqs.Client
-	keys     media.Keys
-	reg      *prometheus.Registry
-	store    *postgres.Store
-	sweeps   *sweep.Metrics
-	landings *consumer.Metrics
+	config     worldConfig
+	url        string // of the database
+	db         *bun.DB
+	emu        *awsemu.Server
+	endpoint   string // of S3 and SQS
+	aws        aws.Config
+	s3         *s3.Client
+	sqs        *sqs.Client
+	keys       media.Keys
+	reg        *prometheus.Registry
+	store      *postgres.Store
+	sweeps     *sweep.Metrics
+	landings   *consumer.Metrics
+	reconciles *reconcile.Metrics
 
 	sites int // made so far
 }
@@ -93,7 +95,7 @@ func newWorld(t testing.TB, config worldConfig) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.db.Close() })
-	w.sweeps, w.landings = sweep.NewMetrics(w.reg), consumer.NewMetrics(w.reg)
+	w.sweeps, w.landings, w.reconciles = sweep.NewMetrics(w.reg), consumer.NewMetrics(w.reg), reconcile.NewMetrics(w.reg)
 	w.store = postgres.NewStore(w.db, config.Windows, w.Now, postgres.NewMetrics(w.reg))
 	if w.emu, err = awsemu.New(awsemu.Config{Now: w.Now, AccessKeyID: worldKey, SecretAccessKey: worldSecret, Region: worldRegion}); err != nil {
 		t.Fatal(err)
