@@ -39,6 +39,7 @@ func (w *crashWorld) rows() map[uuid.UUID]crashRow {
 
 // crashObject is what the store holds under a key: its versions, and whether the latest is an object.
 type crashObject struct {
+	key      string
 	there    bool // the latest version is no delete marker
 	etag     string
 	versions int // with delete markers
@@ -52,14 +53,18 @@ func (w *crashWorld) stored() map[uuid.UUID]crashObject {
 // moved returns what the store holds in quarantine.
 func (w *crashWorld) moved() map[uuid.UUID]crashObject {
 	w.t.Helper()
-	return w.storedBelow(crashMoved + w.keys.Prefix())
+	return w.storedBelow(crashMoved)
 }
 
 func (w *crashWorld) storedBelow(prefix string) map[uuid.UUID]crashObject {
 	w.t.Helper()
 	objects := map[uuid.UUID]crashObject{}
 	id := func(key *string) uuid.UUID {
-		id, ok := w.keys.ID(strings.TrimPrefix(aws.ToString(key), crashMoved))
+		minted, isMoved := strings.CutPrefix(aws.ToString(key), crashMoved)
+		if isMoved { // below the time at which it was stored
+			_, minted, _ = strings.Cut(minted, "/")
+		}
+		id, ok := w.keys.ID(minted)
 		if !ok {
 			w.t.Fatalf("an object with the key %s, which is none of coatcheck's", aws.ToString(key))
 		}
@@ -72,7 +77,7 @@ func (w *crashWorld) storedBelow(prefix string) map[uuid.UUID]crashObject {
 		for _, v := range page.Versions {
 			o := objects[id(v.Key)]
 			o.versions++
-			if aws.ToBool(v.IsLatest) {
+			if o.key = aws.ToString(v.Key); aws.ToBool(v.IsLatest) {
 				o.there, o.etag = true, strings.Trim(aws.ToString(v.ETag), `"`)
 			}
 			objects[id(v.Key)] = o

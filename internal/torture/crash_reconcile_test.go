@@ -292,7 +292,7 @@ func (w *crashWorld) checkMoved(moved bool) {
 	w.t.Helper()
 	there := w.moved()
 	for id := range w.due {
-		if got := w.contentOf(crashMoved + w.keys.Key(id)); moved && got != crashBody(id) {
+		if got := w.contentOf(there[id].key); moved && got != crashBody(id) {
 			violated(w.t, "R6: a stray was moved into quarantine, and what is there is %q", got)
 		}
 		delete(there, id)
