@@ -56,7 +56,7 @@ func reconcileMutants() []mutant {
 		{
 			name: "foreign-keys-removed", rule: "R8", breaks: "objects go whose keys nobody can attribute",
 			edits: []edit{
-				{reconcileRemove, "\tcase !s.Ours:\n\t\treturn CountKeptForeign\n", ""},
+				{reconcileRemove, "case !s.Ours || !p.ours(s.Key, p.adopted):", "case len(p.adopted) > 1000:"},
 				{reconcileStray, "WHERE s.key = o.key AND s.ours AND s.removed_at IS NULL", "WHERE s.key = o.key AND s.removed_at IS NULL"},
 			},
 			test: suite{pkg, "TestStraysGo"},
@@ -170,7 +170,7 @@ func reconcileMutants() []mutant {
 		},
 		{
 			name: "foreign-uploads-aborted", rule: "R8", breaks: "unfinished uploads of other tools are aborted",
-			edits: []edit{{"internal/reconcile/scan.go", "!w.run.Removes() || !w.ours(u.Key, w.adopted) {", "!w.run.Removes() {"}},
+			edits: []edit{{"internal/reconcile/uploads.go", " || !p.ours(u.Key, p.adopted) {", " {"}},
 			test:  suite{pkg, "TestUnfinishedUploads"},
 		},
 	}

@@ -161,6 +161,9 @@ func (s *Store) EndRemoval(ctx context.Context, sh *reconcile.Shard, r reconcile
 				return err
 			}
 		}
+		if err := recordFindings(ctx, tx, sh.RunID, now, r.Findings); err != nil {
+			return err
+		}
 		return saveShard(ctx, tx, sh, r.Position, after, next)
 	})
 	if err != nil {

@@ -1,6 +1,9 @@
 package reconcile
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // tripped reports whether a run has seen so many strays that it must be looking at the wrong database (R8).
 func tripped(s Settings, c Counts) bool {
@@ -18,11 +21,23 @@ func verdict(s Settings, c Counts) (next Phase, outcome Outcome, explanation str
 		return PhaseDone, OutcomeTripped, tooMany(s, c) + ". Nothing was removed"
 	case tripped(s, c):
 		return PhaseDone, OutcomeFinished, tooMany(s, c) + ". A run that may remove strays would stop here"
-	case s.Removes() && c[CountStrays]+c[CountForeign] > 0:
+	case s.Removes() && c[CountStrays]+c[CountForeign]+c[CountUploads] > 0:
 		return PhaseRemoving, "", ""
 	default:
-		return PhaseDone, OutcomeFinished, ""
+		return PhaseDone, OutcomeFinished, left(c)
 	}
+}
+
+// left says what a run has left for the next.
+func left(c Counts) string {
+	var all []string
+	if n := c[CountKeptBudget]; n > 0 {
+		all = append(all, fmt.Sprintf("the run's delete budget was used up, %d strays are left for the next", n))
+	}
+	if n := c[CountUnclear] + c[CountKeptUnclear]; n > 0 {
+		all = append(all, fmt.Sprintf("S3 did not tell of %d keys, or refused, and they were left as they are: the findings say why", n))
+	}
+	return strings.Join(all, "; ")
 }
 
 func tooMany(s Settings, c Counts) string {

@@ -16,6 +16,7 @@ const (
 	askLanding     // an object that its row does not know, or not like this
 	askMissing     // a landed row without its object
 	askStray       // an object without a row
+	askVersion     // an object of a landed row whose own version was not listed
 )
 
 // candidate is an object, a row, or both, that a closer look is taken at.
@@ -56,6 +57,8 @@ func (r *Reconciler) judge(o *Listed, row *Row, listedAt time.Time) judgement {
 		return judgement{ask: askLanding}
 	}
 	switch {
+	case row.VersionID != "" && o.VersionID != "" && o.VersionID != row.VersionID && !slices.Contains(o.Noncurrent, row.VersionID):
+		return judgement{ask: askVersion} // whatever there is now, it is not what a download asks for
 	case o.SizeBytes == row.SizeBytes && (o.ETag == row.ETag || row.ETag == ""):
 		return judgement{count: CountExplained}
 	case row.Overwritten:

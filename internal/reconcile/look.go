@@ -45,6 +45,16 @@ func (w *scan) look(ctx context.Context, candidates []candidate, b *Batch) error
 			add(func() { b.Counts[CountChanged]++ })
 			return nil
 		}
+		if c.ask == askVersion {
+			if _, found, err := w.objects.HeadVersion(ctx, m.Key, m.VersionID); err != nil || !found {
+				add(func() {
+					if err == nil {
+						b.Missing = append(b.Missing, c.row)
+					}
+				})
+				return err
+			}
+		}
 		o, found, err := w.objects.Head(ctx, m.Key)
 		if err != nil {
 			return err

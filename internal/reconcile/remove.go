@@ -14,6 +14,7 @@ type Removal struct {
 	Position string // everything up to and including it is dealt with
 	Done     bool   // no stray of the shard is left
 	Counts   Counts
+	Findings []Finding
 	Removed  []Stray // RemovedTo is set for those in quarantine
 	Failed   []Stray // LastError is set
 	// Unused was taken of the budget and is given back.
@@ -26,8 +27,9 @@ const (
 	quarantinePage = 32
 )
 
-// removeStrays deals with the strays of a shard that the run has seen, page by page.
-func (r *Reconciler) removeStrays(ctx context.Context, run *Run, shard *Shard) error {
+// removeStrays deals with the strays of a shard that the run has seen, page by page, and with the unfinished uploads of a
+// prefix in its first shard.
+func (r *Reconciler) removeStrays(ctx context.Context, run *Run, shard *Shard, adopted []string) error {
 	limit := removalPage
 	if run.Policy == PolicyQuarantine {
 		limit = quarantinePage
@@ -37,7 +39,12 @@ func (r *Reconciler) removeStrays(ctx context.Context, run *Run, shard *Shard) e
 		if err != nil {
 			return err
 		}
-		p := &removal{Reconciler: r, run: run, result: Removal{Counts: Counts{}, Done: len(strays) < limit}}
+		p := &removal{Reconciler: r, run: run, adopted: adopted, result: Removal{Counts: Counts{}, Done: len(strays) < limit}}
+		if shard.After == "" && shard.Position == "" && run.Source == SourceListing {
+			if err := p.abortUploads(ctx, shard.Prefix); err != nil {
+				return err
+			}
+		}
 		if len(strays) > 0 {
 			p.result.Position = strays[len(strays)-1].Key
 		}
@@ -58,8 +65,9 @@ func (r *Reconciler) removeStrays(ctx context.Context, run *Run, shard *Shard) e
 // removal decides about one page of strays.
 type removal struct {
 	*Reconciler
-	run    *Run
-	result Removal
+	run     *Run
+	adopted []string
+	result  Removal
 }
 
 // page removes what may be removed. The order matters: what costs nothing is asked first; the intent is recorded in the
@@ -110,7 +118,7 @@ func (p *removal) page(ctx context.Context, strays []Stray) error {
 func (p *removal) keep(s Stray) Count {
 	limit := p.now().Add(-p.run.Grace)
 	switch {
-	case !s.Ours:
+	case !s.Ours || !p.ours(s.Key, p.adopted): // its prefix may be managed no longer
 		return CountKeptForeign
 	case s.FirstRun == p.run.ID || s.FirstSeenAt.After(limit) || s.LastModified.After(limit):
 		return CountKeptRecent

@@ -347,6 +347,23 @@ func TestUnfinishedUploads(t *testing.T) {
 	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountUploads: 2})
 }
 
+// TestTrippedRunAbortsNothing: what is wrong about strays may be wrong about uploads (R8).
+func TestTrippedRunAbortsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	key := mintedKey(w)
+	if _, err := w.s3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+	w.put(mintedKey(w), nil)
+	w.Advance(8 * 24 * time.Hour)
+	run := w.reconcile(policy(reconcile.PolicyDelete), with(func(s *reconcile.Settings) { s.MaxStrayShare = 0 }))
+	if run.Outcome != reconcile.OutcomeTripped || run.Counts[reconcile.CountUploads] != 1 || run.Counts[reconcile.CountUploadsAborted] != 0 {
+		t.Errorf("the run %s and counted %v", run.Outcome, counted(run))
+	}
+	w.want(w.reconcile(), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountUploads: 1})
+}
+
 // countingObjects counts what is asked of S3.
 type countingObjects struct {
 	reconcile.Objects

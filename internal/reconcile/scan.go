@@ -34,7 +34,7 @@ func (r *Reconciler) listShard(ctx context.Context, run *Run, shard *Shard, sour
 		return err
 	}
 	if shard.After == "" && run.Source == SourceListing {
-		if err := w.uploads(ctx); err != nil {
+		if err := w.countUploads(ctx); err != nil {
 			return err
 		}
 	}
@@ -190,30 +190,5 @@ func (w *scan) flush(ctx context.Context, position string) error {
 	w.batch = Batch{Counts: Counts{}}
 	w.candidates = w.candidates[:0]
 	w.flushed = time.Now()
-	return nil
-}
-
-// uploads lists the unfinished multipart uploads of the shard's prefix, and aborts the old ones that are ours, where the
-// run may remove anything.
-func (w *scan) uploads(ctx context.Context) error {
-	for u, err := range w.objects.Uploads(ctx, w.shard.Prefix) {
-		if err != nil {
-			return err
-		}
-		w.batch.Counts[CountUploads]++
-		age := w.now().Sub(u.StartedAt)
-		detail := "it was begun at " + u.StartedAt.UTC().Format(time.RFC3339) + ", and its parts are paid for"
-		if age < w.run.AbortUploadsAfter || !w.run.Removes() || !w.ours(u.Key, w.adopted) {
-			w.batch.find(KindUpload, u.Key, [16]byte{}, -1, detail)
-			continue
-		}
-		if err := w.objects.AbortUpload(ctx, u); err != nil {
-			w.batch.Counts[CountUnclear]++
-			w.batch.find(KindUnclear, u.Key, [16]byte{}, -1, "an unfinished upload could not be aborted: "+bounded(err.Error()))
-			continue
-		}
-		w.batch.Counts[CountUploadsAborted]++
-		w.batch.find(KindUploadAborted, u.Key, [16]byte{}, -1, detail)
-	}
 	return nil
 }

@@ -307,6 +307,25 @@ func TestHiddenVersions(t *testing.T) {
 	})
 }
 
+// TestConfirmedVersionIsGone: an object with the same bytes does not stand in for the version that was confirmed, which is
+// what a download asks for.
+func TestConfirmedVersionIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{versioned: true})
+	ms := w.confirmed(3)
+	for _, m := range ms[:2] {
+		w.upload(m) // the same contents once more, as another version
+	}
+	key, version := ms[0].Key, w.get(ms[0]).VersionID
+	if _, err := w.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: &key, VersionId: &version}); err != nil {
+		t.Fatal(err)
+	}
+	w.want(w.reconcile(), reconcile.Counts{reconcile.CountExplained: 2, reconcile.CountMissing: 1, reconcile.CountNoncurrent: 1})
+	if got := w.missing(); !got[ms[0].ID] || len(got) != 1 {
+		t.Errorf("missing are %v", got)
+	}
+}
+
 // TestLostNotificationsShare counts what landed since the run before, and how much of it nobody was told of.
 func TestLostNotificationsShare(t *testing.T) {
 	t.Parallel()

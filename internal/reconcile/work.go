@@ -127,7 +127,7 @@ func (r *Reconciler) shard(ctx context.Context, run *Run, shard *Shard, source S
 	kept.Go(func() { r.keepLease(work, shard, stop) })
 	var err error
 	if run.Phase == PhaseRemoving {
-		err = r.removeStrays(work, run, shard)
+		err = r.removeStrays(work, run, shard, adopted)
 	} else {
 		err = r.listShard(work, run, shard, source, adopted)
 	}
@@ -198,12 +198,4 @@ func (r *Reconciler) end(ctx context.Context, run *Run, outcome Outcome, explana
 	r.metrics.ended(outcome, took, r.now())
 	r.logger.InfoContext(ctx, "reconcile: done", "run", run.ID, "outcome", outcome, "explanation", explanation, "took", took, "counts", run.Counts)
 	return nil
-}
-
-// left says what a run that removes strays has left for the next.
-func left(c Counts) string {
-	if n := c[CountKeptBudget]; n > 0 {
-		return fmt.Sprintf("the run's delete budget was used up, %d strays are left for the next", n)
-	}
-	return ""
 }
