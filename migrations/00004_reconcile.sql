@@ -6,6 +6,10 @@
 ALTER TABLE coatcheck.media DROP CONSTRAINT media_size_bytes_check;
 ALTER TABLE coatcheck.media ADD CONSTRAINT media_size_bytes_check CHECK (size_bytes >= 0) NOT VALID;
 
+ALTER TABLE coatcheck.deployment ADD COLUMN database_identity text;
+COMMENT ON COLUMN coatcheck.deployment.database_identity IS
+    'Which Postgres cluster and timeline the last reconciliation was begun in. Another one is a restored copy, in which what is known of strays is as old as the copy.';
+
 CREATE TABLE coatcheck.adopted_prefix (
     prefix     text COLLATE "C" PRIMARY KEY,
     adopted_at timestamptz NOT NULL
@@ -123,5 +127,6 @@ DROP TABLE coatcheck.reconciliation_shard;
 DROP TABLE coatcheck.reconciliation;
 DROP TABLE coatcheck.adoption;
 DROP TABLE coatcheck.adopted_prefix;
+ALTER TABLE coatcheck.deployment DROP COLUMN database_identity;
 ALTER TABLE coatcheck.media DROP CONSTRAINT media_size_bytes_check;
 ALTER TABLE coatcheck.media ADD CONSTRAINT media_size_bytes_check CHECK (size_bytes > 0) NOT VALID;

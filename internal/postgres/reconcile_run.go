@@ -105,6 +105,7 @@ func (s *Store) BeginRun(ctx context.Context, c reconcile.Settings, estimate int
 	for i, g := range ranges {
 		shards[i] = shardRow{RunID: id, Number: i, Prefix: g.Prefix, After: g.After, Until: g.Until}
 	}
+	identity := s.identity(ctx)
 	err = s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		var prior sql.NullTime
 		err := tx.NewRaw(`SELECT max(started_at) FROM coatcheck.reconciliation WHERE outcome = 'finished' AND source = 'listing'`).Scan(ctx, &prior)
@@ -115,8 +116,10 @@ func (s *Store) BeginRun(ctx context.Context, c reconcile.Settings, estimate int
 		if _, err := tx.NewInsert().Model(r).Exec(ctx); err != nil {
 			return err
 		}
-		_, err = tx.NewInsert().Model(&shards).Exec(ctx)
-		return err
+		if _, err = tx.NewInsert().Model(&shards).Exec(ctx); err != nil {
+			return err
+		}
+		return forgetRestored(ctx, tx, identity, r)
 	})
 	if sqlState(err) == "23505" {
 		return nil, reconcile.ErrActive
@@ -127,6 +130,35 @@ func (s *Store) BeginRun(ctx context.Context, c reconcile.Settings, estimate int
 	run := r.run()
 	run.Shards, run.WorkedAt = len(shards), r.StartedAt
 	return run, nil
+}
+
+// identity names the Postgres cluster and its timeline, and is empty where Postgres does not tell.
+func (s *Store) identity(ctx context.Context) string {
+	var identity string
+	err := s.db.NewRaw(`SELECT system_identifier || '/' || timeline_id FROM pg_control_system(), pg_control_checkpoint()`).Scan(ctx, &identity)
+	if err != nil {
+		return ""
+	}
+	return identity
+}
+
+// forgetRestored lets the grace periods of all strays begin anew in a database that was restored elsewhere, or to another
+// point in time: what has been adopted since the backup has lost its row, and is known as the stray that it was before.
+// A failover does the same, which costs the strays some time.
+func forgetRestored(ctx context.Context, tx bun.Tx, identity string, r *runRow) error {
+	if identity == "" {
+		return nil
+	}
+	var was sql.NullString
+	err := tx.NewRaw(`WITH was AS (SELECT database_identity FROM coatcheck.deployment FOR UPDATE)
+		UPDATE coatcheck.deployment AS d SET database_identity = ? FROM was RETURNING was.database_identity`, identity).Scan(ctx, &was)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (!was.Valid || was.String == identity) {
+		return nil
+	}
+	if err == nil {
+		_, err = tx.NewRaw(`UPDATE coatcheck.stray SET first_seen_at = ?, first_run = ? WHERE removed_at IS NULL`, r.StartedAt, r.ID).Exec(ctx)
+	}
+	return err
 }
 
 // Active implements [reconcile.Store].

@@ -364,6 +364,25 @@ func TestTrippedRunAbortsNothing(t *testing.T) {
 	w.want(w.reconcile(), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountUploads: 1})
 }
 
+// TestRestoredDatabase: in a copy of the database what is known of strays is old, and their grace periods begin anew.
+func TestRestoredDatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	if err := w.store.BindBucket(t.Context(), *bucket, w.keys.Prefix()); err != nil {
+		t.Fatal(err)
+	}
+	key := w.dueStray()
+	if _, err := w.db.ExecContext(t.Context(), `UPDATE coatcheck.deployment SET database_identity = 'the one of the backup'`); err != nil {
+		t.Fatal(err)
+	}
+	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountKeptRecent: 1})
+	w.Advance(grace)
+	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountRemoved: 1})
+	if w.held()[key] {
+		t.Error("it never goes")
+	}
+}
+
 // countingObjects counts what is asked of S3.
 type countingObjects struct {
 	reconcile.Objects
