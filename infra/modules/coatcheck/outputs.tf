@@ -63,10 +63,11 @@ output "alarm_arns" {
 output "environment" {
   description = "Environment variables that `coatcheck serve` reads to find all of this. The dead-letter queue is not among them: the queue's redrive policy names it."
   value = {
-    AWS_REGION           = local.region
-    COATCHECK_BUCKET     = aws_s3_bucket.media.id
-    COATCHECK_KEY_PREFIX = var.key_prefix
-    COATCHECK_QUEUE_URL  = aws_sqs_queue.landings.url
+    AWS_REGION                  = local.region
+    COATCHECK_BUCKET            = aws_s3_bucket.media.id
+    COATCHECK_KEY_PREFIX        = var.key_prefix
+    COATCHECK_QUARANTINE_PREFIX = var.quarantine_prefix == null ? "" : var.quarantine_prefix
+    COATCHECK_QUEUE_URL         = aws_sqs_queue.landings.url
   }
   depends_on = [aws_s3_bucket_notification.media]
 }

@@ -68,10 +68,11 @@ run "as_it_comes" {
 
   assert {
     condition = output.environment == {
-      AWS_REGION           = "eu-central-1"
-      COATCHECK_BUCKET     = "acme-uploads"
-      COATCHECK_KEY_PREFIX = "media/"
-      COATCHECK_QUEUE_URL  = "https://sqs.eu-central-1.amazonaws.com/123456789012/acme-uploads-landings"
+      AWS_REGION                  = "eu-central-1"
+      COATCHECK_BUCKET            = "acme-uploads"
+      COATCHECK_KEY_PREFIX        = "media/"
+      COATCHECK_QUARANTINE_PREFIX = "coatcheck-quarantine/"
+      COATCHECK_QUEUE_URL         = "https://sqs.eu-central-1.amazonaws.com/123456789012/acme-uploads-landings"
     }
     error_message = "The environment must be what the service reads."
   }
