@@ -5,17 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/uptrace/bun"
 
+	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
-// StageAdoption replaces the list of what is in use below a prefix, in one transaction, brings the prefix under
-// management unless it is a trial, and returns how many entries there are. It is [reconcile.ErrActive] while a run is under way, which may be
-// using the list. A key that occurs twice is an error.
+// StageAdoption replaces the list of what is in use below a prefix, in one transaction, brings the prefix under management
+// unless it is a trial, and returns how many entries there are. It is [reconcile.ErrActive] while a run is under way,
+// which may be using the list. A key that occurs twice is an error.
 func (s *Store) StageAdoption(ctx context.Context, prefix string, trial bool, list iter.Seq2[reconcile.Adoption, error]) (n int64, err error) {
 	err = s.withPgx(ctx, func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
@@ -142,4 +146,65 @@ func (s *Store) CloseAdoption(ctx context.Context, run uuid.UUID) error {
 		return fmt.Errorf("closing an adoption: %w", err)
 	}
 	return nil
+}
+
+// removalReach is how long after its intent was recorded a removal may still reach S3, from a process that was suspended in
+// the middle: S3 refuses what was signed more than 15 minutes ago.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+const removalReach = time.Hour
+
+// recordAdopted makes rows of objects that were there before, but for those that have one by now, or whose removal has
+// been begun of late, and takes them off the adoption's list.
+func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Media) (map[string]bool, error) {
+	adopted := map[string]bool{}
+	if len(ms) == 0 {
+		return adopted, nil
+	}
+	var args struct {
+		Keys  []string  `bun:"keys,array"`
+		Since time.Time `bun:"since"`
+	}
+	args.Since = now.Add(-removalReach)
+	for _, m := range ms {
+		args.Keys = append(args.Keys, m.Key)
+	}
+	// A removal that is under way holds the stray's row, or has marked it; one that comes later finds the new row.
+	var going []string
+	if err := tx.NewRaw(`SELECT key FROM coatcheck.stray WHERE key = ANY (?keys::text[]) AND deleting_at > ?since AND removed_at IS NULL
+		ORDER BY key FOR UPDATE`, args).Scan(ctx, &going); err != nil {
+		return nil, fmt.Errorf("adoptions: %w", err)
+	}
+	var rows []*row
+	for _, m := range ms {
+		if slices.Contains(going, m.Key) {
+			continue
+		}
+		r := fromMedia(m)
+		r.Revision = 1
+		if e := r.check(); e != nil {
+			return nil, e
+		}
+		rows = append(rows, r)
+	}
+	if len(rows) == 0 {
+		return adopted, nil
+	}
+	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.Key, b.Key) })
+	if _, err := tx.NewRaw(`DELETE FROM coatcheck.media AS m WHERE m.key = ANY (?keys::text[]) AND NOT (`+explains+`)`, args).Exec(ctx); err != nil {
+		return nil, fmt.Errorf("adoptions: %w", err)
+	}
+	var keys []string
+	if err := tx.NewInsert().Model(&rows).On("CONFLICT DO NOTHING").Returning("m.key").Scan(ctx, &keys); err != nil {
+		return nil, fmt.Errorf("adoptions: %w", err)
+	}
+	args.Keys = keys
+	for _, k := range keys {
+		adopted[k] = true
+	}
+	for _, from := range []string{"stray", "adoption"} {
+		if _, err := tx.NewRaw(`DELETE FROM coatcheck.`+from+` WHERE key = ANY (?keys::text[])`, args).Exec(ctx); err != nil {
+			return nil, fmt.Errorf("adoptions: %w", err)
+		}
+	}
+	return adopted, nil
 }
