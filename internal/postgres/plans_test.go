@@ -78,18 +78,18 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 			_, err := f.Land(ctx, media.SourceNotification, landings)
 			return err
 		}, "", "media_pkey"},
-		{fmt.Sprintf("Confirm %d: lock", len(toLock)), "each confirmation", func(ctx context.Context) error {
-			_, err := f.Confirm(ctx, tenant, claims("post/1", toLock...))
-			return err
-		}, "SELECT", "media_pkey"},
-		{fmt.Sprintf("Confirm %d: lock, for a tenant newer than its statistics", len(toLock)), "each confirmation", func(ctx context.Context) error {
-			_, err := f.Confirm(ctx, media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...))
-			return err
-		}, "SELECT", "media_pkey"},
-		{fmt.Sprintf("Confirm %d: save", len(toSave)), "each confirmation", func(ctx context.Context) error {
+		{fmt.Sprintf("Confirm %d that are UPLOADED", len(toSave)), "each confirmation", func(ctx context.Context) error {
 			_, err := f.Confirm(ctx, tenant, claims("post/1", toSave...))
 			return err
-		}, "WITH", "media_pkey"},
+		}, "locked", "media_pkey"},
+		{fmt.Sprintf("Confirm %d, for a tenant newer than its statistics", len(toLock)), "each confirmation", func(ctx context.Context) error {
+			_, err := f.Confirm(ctx, media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...))
+			return err
+		}, "locked", "media_pkey"},
+		{fmt.Sprintf("Confirm %d, of which not all are UPLOADED: lock", len(toLock)), "a confirmation that is repeated, or comes too early or too late", func(ctx context.Context) error {
+			_, err := f.Confirm(ctx, media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...))
+			return err
+		}, `FROM "coatcheck"."media" AS "m"`, "media_pkey"},
 		{fmt.Sprintf("Create %d with idempotency keys: insert", events), "each creation that has keys", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "INSERT", "media_idempotency"},
 		{fmt.Sprintf("Create %d with idempotency keys: find", events), "each repetition of it", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "unnest", "media_idempotency"},
 		{"Get", "each question about one media", func(ctx context.Context) error { _, err := f.Get(ctx, tenant, one.ID); return err }, "", "media_pkey"},
