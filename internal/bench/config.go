@@ -23,6 +23,7 @@ type config struct {
 	keep      string
 	table     string
 	plot      string
+	profile   string
 	limit     time.Duration
 }
 
@@ -41,6 +42,7 @@ func parse(args []string) (config, error) {
 	flags.StringVar(&c.keep, "keep", "", "folder in which the planted database is kept and found again")
 	flags.StringVar(&c.table, "table", "bin/bench.md", "file for the table")
 	flags.StringVar(&c.plot, "plot", "bin/latency.svg", "file for the plot of latency against load")
+	flags.StringVar(&c.profile, "profile", "", "write what the consumer does to FILE.cpu and FILE.mem, and measure nothing")
 	flags.DurationVar(&c.limit, "limit", 5*time.Minute, "longest time for one run")
 	if err := flags.Parse(args); err != nil {
 		return c, err

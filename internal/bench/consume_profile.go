@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -18,6 +20,21 @@ import (
 	"github.com/coatcheck/coatcheck/internal/postgres"
 	"github.com/coatcheck/coatcheck/internal/queue"
 )
+
+// profileConsumer lets a consumer that takes note of what it does consume once.
+func profileConsumer(ctx context.Context, config config) (err error) {
+	s := &site{config: config}
+	defer func() { err = errors.Join(err, s.close()) }()
+	c, err := s.consumption(ctx)
+	if err != nil {
+		return err
+	}
+	return c.run(ctx, "coatcheck, profiled", func(int) contender {
+		return contender{name: "consumer", program: rig.Must(os.Executable()), args: []string{"consumer", "-endpoint", s.aws.plain,
+			"-queue", c.queueURL, "-pollers", fmt.Sprint(config.pollers), "-writers", fmt.Sprint(config.writers), "-profile", config.profile},
+			env: []string{"COATCHECK_DATABASE_URL=" + s.db.URL}}
+	}, config.count, false)
+}
 
 // profiledConsumer is a process that does what `coatcheck serve --roles consumer` does, and takes note of what it does
 // with its time and its memory. Its times are not told.

@@ -57,5 +57,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if c.profile != "" {
+		return profileConsumer(ctx, c)
+	}
 	return bench(ctx, c, out)
 }
