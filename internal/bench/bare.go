@@ -90,7 +90,7 @@ const bareUpdateSQL = `
 	WHERE m.id = e.id AND m.state = 'pending'`
 
 // updateBatch is how many rows one bare update changes: what coatcheck takes at most.
-const updateBatch = 100
+const updateBatch = 300
 
 // bareUpdate is a process that makes rows UPLOADED, and prints how long that took.
 func bareUpdate(ctx context.Context, args []string, out io.Writer) error {

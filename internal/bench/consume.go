@@ -173,10 +173,14 @@ func (c *consumption) run(ctx context.Context, name string, who func(first int) 
 			}
 		}
 		c.results[name] = append(c.results[name], u)
-		fmt.Fprintf(os.Stderr, "%s: %d in %.2f s, %.0f/s, %d stranded\n", name, n, u.took.Seconds(), u.rate(), stranded)
+		fmt.Fprintf(os.Stderr, "%s: %d in %.2f s, %.0f/s, %d stranded; µs of processor time each: %.1f own, %.1f SQS, %.1f Postgres\n", name, n,
+			u.took.Seconds(), u.rate(), stranded, each(u.own, n), each(u.aws, n), each(u.postgres, n))
 		return nil
 	})
 }
+
+// each is in microseconds.
+func each(d time.Duration, n int) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n) }
 
 // bodies returns the messages about n media. Mixed, every tenth comes twice and every tenth is displaced, each to
 // anywhere in the queue.
