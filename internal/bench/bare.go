@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -33,6 +34,7 @@ func bareQueue(ctx context.Context, args []string, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer runtime.KeepAlive(make([]byte, 32<<20)) // for the garbage collector, as coatcheck has it
 	client := awsclient.SQS(cfg)
 	received := make(chan []types.Message, *pollers)
 	group, ctx := errgroup.WithContext(ctx)

@@ -57,6 +57,12 @@ func (c *consumption) report(out io.Writer, peers []peer) ([]line, error) {
 		limit:     fmt.Sprintf("%.0f/s: receive and delete %.2f s + UPDATE %.2f s", rate(n, calls+rows), calls.Seconds(), rows.Seconds()),
 		ratio:     float64(calls+rows) / float64(ours), aim: "0.90", peers: told, spread: c.spread(oursPlain, n),
 	}, {
+		what:      "consume, processor time a notification, of every process",
+		coatcheck: fmt.Sprintf("%.0f µs", c.processor(oursPlain)),
+		limit:     fmt.Sprintf("%.0f µs: the same parts", c.processor(bareCalls)+c.processor(bareRows)),
+		ratio:     (c.processor(bareCalls) + c.processor(bareRows)) / c.processor(oursPlain),
+		spread:    c.processorSpread(oursPlain),
+	}, {
 		what:      "consume, each call 10 ms longer",
 		coatcheck: fmt.Sprintf("%.0f/s", rate(n, delayed)),
 		limit:     fmt.Sprintf("%.0f/s: receive and delete", rate(n, delayedCalls)),
@@ -79,6 +85,19 @@ func (c *consumption) spread(name string, n int) string {
 	all := rig.Ordered(c.results[name], took)
 	return fmt.Sprintf("%.0f to %.0f/s", rate(n, all[len(all)-1]), rate(n, all[0]))
 }
+
+// processor is the median of the processor time that a notification took in all, in microseconds: beside the time of the
+// clock it shows what a busy machine hides, and what a part that waits for the disk leaves unused.
+func (c *consumption) processor(name string) float64 {
+	return rig.Median(rig.Ordered(c.results[name], processorEach))
+}
+
+func (c *consumption) processorSpread(name string) string {
+	all := rig.Ordered(c.results[name], processorEach)
+	return fmt.Sprintf("%.0f to %.0f µs", all[0], all[len(all)-1])
+}
+
+func processorEach(u usage) float64 { return each(u.own+u.aws+u.postgres, u.count) }
 
 func writeUsage(w io.Writer, name string, n int, runs []usage) {
 	walls := rig.Ordered(runs, took)
