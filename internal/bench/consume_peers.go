@@ -35,7 +35,7 @@ func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 	dir := c.config.peers
 	program, noGo := buildPeers(ctx, dir)
 	node, noNode := preparePeers(ctx, dir)
-	few, many := max(c.config.count/10, 100), max(c.config.count/5, 100)
+	few, many := max(c.config.count/10, 100), max(c.config.count/3, 100)
 	all := []struct {
 		peer
 		contender
