@@ -45,8 +45,11 @@ func reconcileMutants() []mutant {
 		},
 		{
 			name: "newer-versions-deleted", rule: "R7", breaks: "with a stray's versions those go that were stored meanwhile",
-			edits: []edit{{straysFile, "if newest.version != cmp.Or(o.VersionID, nullVersion) || newest.etag != o.ETag ||", "if cmp.Or(o.VersionID, nullVersion) == \"\" ||"}},
-			test:  suite{pkg, "TestStraysThatStay"},
+			edits: []edit{{straysFile,
+				"if newest.version != cmp.Or(o.VersionID, nullVersion) || newest.etag != o.ETag ||\n" +
+					"\t\t!o.LastModified.IsZero() && !newest.modified.Truncate(time.Second).Equal(o.LastModified) {",
+				"if cmp.Or(o.VersionID, nullVersion) == \"\" {"}},
+			test: suite{pkg, "TestStraysThatStay"},
 		},
 		{
 			name: "removal-without-row-lookup", rule: "R1", breaks: "an object goes whose row came after it was listed",
