@@ -40,7 +40,6 @@ var allowed = map[string][]string{
 	"e2e":                  {},
 	"examples/outbox":      {"proto/coatcheck/v1"},
 
-
 	"proto/coatcheck/v1":                    {},
 	"proto/coatcheck/v1/coatcheckv1connect": {"proto/coatcheck/v1"},
 }
