@@ -4,7 +4,7 @@ BUF = go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 PROTOVALIDATE = github.com/bufbuild/protovalidate@v1.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build dev test race check generate drift infra e2e conformance torture mutants fuzz bench-reconcile verify
+.PHONY: help build dev test race check generate drift infra e2e conformance torture mutants fuzz bench bench-profile bench-reconcile verify
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -62,6 +62,15 @@ fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzDecodeManifest -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzReadRows -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzListing -fuzztime $(or $(FUZZTIME),30s) ./internal/objectstore
+
+bench: build ## every figure beside its limit and its peers (ONLY="consume latency" SIZE=1000000 COUNT=30000 RUNS=5 KEEP=dir PLOT=file.svg)
+	go build -o bin/bench ./internal/bench
+	@bin/bench -only "$(ONLY)" -size $(or $(SIZE),1000000) -count $(or $(COUNT),30000) -runs $(or $(RUNS),5) -keep "$(KEEP)" \
+	  -plot "$(or $(PLOT),bin/latency.svg)" $(ARGS)
+
+bench-profile: ## what the consumer does with its time and memory: bin/consumer.cpu and .mem for `go tool pprof` (SIZE=… COUNT=…)
+	go build -o bin/bench ./internal/bench
+	@bin/bench -profile bin/consumer -size $(or $(SIZE),100000) -count $(or $(COUNT),30000) -keep "$(KEEP)" $(ARGS)
 
 bench-reconcile: build ## reconcile against a bare listing, and sort and comm (OBJECTS=100000 RUNS=3 SERVER=pages KEEP=dir SIZES="100000 1000000")
 	go build -o bin/bench-reconcile ./internal/bench/reconcile

@@ -8,11 +8,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // bench is the whole of it.
 func bench(ctx context.Context, c config, out io.Writer) error {
-	fmt.Fprintln(out, machine())
+	fmt.Fprintln(out, rig.Machine())
 	if len(c.sizes) > 0 {
 		return peaks(ctx, c, out)
 	}
@@ -56,7 +58,7 @@ func (s *site) contest(ctx context.Context, c config, out io.Writer) error {
 			if round > 0 {
 				results[name] = append(results[name], m)
 			} else if name == "reconcile" {
-				fmt.Fprintf(out, "\nreconcile's first run said:\n%s\n", tail(m.output, 20))
+				fmt.Fprintf(out, "\nreconcile's first run said:\n%s\n", rig.Tail(m.output, 20))
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/awsemu"
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // fillers is how many clients fill the emulator.
@@ -39,7 +40,7 @@ func (e *emulator) now() time.Time {
 	if e.filled.Load() {
 		return time.Now()
 	}
-	return time.UnixMilli(beginning + interval*e.begun.Load())
+	return time.UnixMilli(rig.Beginning + rig.Interval*e.begun.Load())
 }
 
 // fill puts every object, by requests as every other client's.
@@ -52,22 +53,22 @@ func (e *emulator) fill(ctx context.Context, endpoint string, n population) erro
 	options.HTTPSignerV4 = signer{v4.NewSigner(), e.now}
 	options.AuthSchemes = nil // they hold the usual signer
 	put := s3.New(options)
-	if _, err := put.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+	if _, err := put.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(rig.Bucket)}); err != nil {
 		return fmt.Errorf("making the bucket: %w", err)
 	}
-	told := newProgress("objects put", int(n))
-	sum := base64.StdEncoding.EncodeToString(checksum())
+	told := rig.NewProgress("objects put", int(n))
+	sum := base64.StdEncoding.EncodeToString(rig.Checksum())
 	group, ctx := errgroup.WithContext(ctx)
 	for range fillers {
 		group.Go(func() error {
 			for i := int(e.begun.Add(1)) - 1; i < int(n); i = int(e.begun.Add(1)) - 1 {
 				if _, err := put.PutObject(ctx, &s3.PutObjectInput{
-					Bucket: aws.String(bucket), Key: aws.String(keys.Key(id(i))), Body: strings.NewReader(body),
+					Bucket: aws.String(rig.Bucket), Key: aws.String(rig.Keys.Key(rig.ID(i))), Body: strings.NewReader(rig.Body),
 					ContentType: aws.String("image/jpeg"), ChecksumSHA256: &sum, IfNoneMatch: aws.String("*"),
 				}); err != nil {
 					return fmt.Errorf("putting object %d: %w", i, err)
 				}
-				told.add(1)
+				told.Add(1)
 			}
 			return nil
 		})
@@ -75,7 +76,7 @@ func (e *emulator) fill(ctx context.Context, endpoint string, n population) erro
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	told.end()
+	told.End()
 	e.filled.Store(true)
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // fetch is a process that reads the same pages as list and understands nothing of them but where the next one begins:
@@ -32,7 +34,7 @@ func fetch(ctx context.Context, args []string, out io.Writer) error {
 	group.SetLimit(l.concurrency)
 	for _, r := range ranges {
 		group.Go(func() error {
-			f := fetcher{transport: transport, base: l.endpoint + "/" + bucket}
+			f := fetcher{transport: transport, base: l.endpoint + "/" + rig.Bucket}
 			n, err := f.read(ctx, r)
 			found.Add(n)
 			return err
@@ -52,7 +54,7 @@ type fetcher struct {
 }
 
 func (f *fetcher) read(ctx context.Context, r keyRange) (keys int64, err error) {
-	query := url.Values{"list-type": {"2"}, "prefix": {prefix}}
+	query := url.Values{"list-type": {"2"}, "prefix": {rig.Prefix}}
 	if r.after != "" {
 		query.Set("start-after", r.after)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/awsclient"
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // client is one of S3 at an endpoint, as the product makes it.
@@ -56,7 +57,7 @@ func (l listing) all(ctx context.Context, use func([]types.Object) error) (int64
 }
 
 func listRange(ctx context.Context, client *s3.Client, r keyRange, use func([]types.Object) error) error {
-	in := &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String(prefix)}
+	in := &s3.ListObjectsV2Input{Bucket: aws.String(rig.Bucket), Prefix: aws.String(rig.Prefix)}
 	if r.after != "" {
 		in.StartAfter = &r.after
 	}

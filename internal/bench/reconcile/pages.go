@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // pages is an S3 with as many objects as ids fit into memory. It answers what a reconciliation asks of S3, with the
@@ -26,7 +28,7 @@ type pages struct {
 func newPages(n population) *pages {
 	p := &pages{ids: make([]uuid.UUID, n)}
 	for i := range p.ids {
-		p.ids[i] = id(i)
+		p.ids[i] = rig.ID(i)
 	}
 	slices.SortFunc(p.ids, func(a, b uuid.UUID) int {
 		if a[15] != b[15] {
@@ -35,9 +37,9 @@ func newPages(n population) *pages {
 		return bytes.Compare(a[:], b[:])
 	})
 	p.beforeTime = []byte(`</Key><LastModified>`)
-	p.afterTime = []byte(`</LastModified><ETag>&quot;` + etag() + `&quot;</ETag>` +
+	p.afterTime = []byte(`</LastModified><ETag>&quot;` + rig.ETag() + `&quot;</ETag>` +
 		`<ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>` +
-		`<Size>` + strconv.Itoa(len(body)) + `</Size><StorageClass>STANDARD</StorageClass></Contents>`)
+		`<Size>` + strconv.Itoa(len(rig.Body)) + `</Size><StorageClass>STANDARD</StorageClass></Contents>`)
 	p.buffers.New = func() any { return new([]byte) }
 	return p
 }
@@ -62,7 +64,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case get && key == "" && query.Has("versioning"):
 		answer(w, http.StatusOK, `<VersioningConfiguration`+namespace+`/>`)
 	case get && key == "" && query.Has("uploads"):
-		answer(w, http.StatusOK, `<ListMultipartUploadsResult`+namespace+`><Bucket>`+bucket+`</Bucket><KeyMarker/><UploadIdMarker/>`+
+		answer(w, http.StatusOK, `<ListMultipartUploadsResult`+namespace+`><Bucket>`+rig.Bucket+`</Bucket><KeyMarker/><UploadIdMarker/>`+
 			`<MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>`)
 	case r.Method == http.MethodHead && key == "":
 		w.WriteHeader(http.StatusOK)
@@ -82,21 +84,21 @@ func answer(w http.ResponseWriter, status int, document string) {
 // object serves GetObject and HeadObject.
 func (p *pages) object(w http.ResponseWriter, r *http.Request, key string) {
 	at := p.from(key)
-	if at == len(p.ids) || keys.Key(p.ids[at]) != key {
+	if at == len(p.ids) || rig.Keys.Key(p.ids[at]) != key {
 		answer(w, http.StatusNotFound, `<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>`)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "image/jpeg")
-	h.Set("ETag", `"`+etag()+`"`)
-	h.Set("Last-Modified", created(p.ids[at]).Format(http.TimeFormat))
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("ETag", `"`+rig.ETag()+`"`)
+	h.Set("Last-Modified", rig.Created(p.ids[at]).Format(http.TimeFormat))
+	h.Set("Content-Length", strconv.Itoa(len(rig.Body)))
 	if r.Header.Get("X-Amz-Checksum-Mode") != "" {
-		h.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(checksum()))
+		h.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(rig.Checksum()))
 		h.Set("X-Amz-Checksum-Type", "FULL_OBJECT")
 	}
 	if r.Method == http.MethodGet {
-		_, _ = w.Write([]byte(body))
+		_, _ = w.Write([]byte(rig.Body))
 	}
 }
 

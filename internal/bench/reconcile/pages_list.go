@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/google/uuid"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // maxPage is S3's limit.
@@ -31,7 +33,7 @@ func (p *pages) list(w http.ResponseWriter, q listQuery) {
 
 	buffer := p.buffers.Get().(*[]byte)
 	defer p.buffers.Put(buffer)
-	b := append((*buffer)[:0], xmlHeader+`<ListBucketResult`+namespace+`><Name>`+bucket+`</Name>`...)
+	b := append((*buffer)[:0], xmlHeader+`<ListBucketResult`+namespace+`><Name>`+rig.Bucket+`</Name>`...)
 	b = element(b, "Prefix", q.prefix)
 	b = element(b, "MaxKeys", strconv.Itoa(size))
 	if q.encoding != "" {
@@ -46,7 +48,7 @@ func (p *pages) list(w http.ResponseWriter, q listQuery) {
 		b = element(b, "StartAfter", q.after)
 	}
 	if more {
-		b = element(b, "NextContinuationToken", keys.Key(found[len(found)-1]))
+		b = element(b, "NextContinuationToken", rig.Keys.Key(found[len(found)-1]))
 	}
 	for _, id := range found {
 		b = p.appendEntry(b, id)
@@ -67,13 +69,13 @@ func element(b []byte, name, value string) []byte {
 func (p *pages) appendEntry(b []byte, id uuid.UUID) []byte {
 	b = appendKey(append(b, "<Contents><Key>"...), id)
 	b = append(b, p.beforeTime...)
-	b = created(id).AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = rig.Created(id).AppendFormat(b, "2006-01-02T15:04:05.000Z")
 	return append(b, p.afterTime...)
 }
 
-// appendKey is keys.Key without garbage.
+// appendKey is rig.Keys.Key without garbage.
 func appendKey(b []byte, id uuid.UUID) []byte {
-	b = hex.AppendEncode(append(b, prefix...), id[15:])
+	b = hex.AppendEncode(append(b, rig.Prefix...), id[15:])
 	b = append(b, '/')
 	b = append(hex.AppendEncode(b, id[0:4]), '-')
 	b = append(hex.AppendEncode(b, id[4:6]), '-')

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 	"github.com/coatcheck/coatcheck/internal/postgres"
 )
 
@@ -59,55 +60,30 @@ func alreadyPlanted(ctx context.Context, db *pgx.Conn, n population) (bool, erro
 
 func plantRows(ctx context.Context, db *pgx.Conn, n population) error {
 	last := int(n) + n.missing()
-	told := newProgress("rows planted", last)
+	told := rig.NewProgress("rows planted", last)
 	for from := 0; from < last; from += batch {
 		to := min(from+batch, last)
-		if _, err := db.Exec(ctx, confirmedSQL, pgx.NamedArgs{
-			"first": from, "last": to - 1, "objects": int64(n), "every": every, "unconfirmed": []int{strayAt, lostAt},
-			"beginning": int64(beginning), "interval": interval, "prefix": prefix,
-			"size": len(body), "checksum": checksum(), "etag": etag(),
-		}); err != nil {
+		if err := rig.InsertConfirmed(ctx, db, from, to, unconfirmed(n, from, to)); err != nil {
 			return err
 		}
-		if _, err := db.Exec(ctx, pendingSQL, pendingArgs(lostIDs(n, from, to))); err != nil {
+		if err := rig.InsertPending(ctx, db, lostIDs(n, from, to)); err != nil {
 			return err
 		}
-		told.add(to - from)
+		told.Add(to - from)
 	}
-	told.end()
+	told.End()
 	return nil
 }
 
-// confirmedSQL inserts the CONFIRMED rows with numbers from @first to @last: of the objects those that are neither stray
-// nor lost, and beyond them those that have none. Ids are those of func id.
-const confirmedSQL = `
-	INSERT INTO coatcheck.media (id, tenant, owner, key, state, content_type, size_bytes, checksum_sha256, file_name,
-		created_at, url_expires_at, landed_at, landed_by, etag, sequencer, claim, confirmed_at)
-	SELECT id, 'bench', 'user-' || i % 1000, @prefix || right(id::text, 2) || '/' || id, 'confirmed', 'image/jpeg',
-		@size, @checksum, 'coat.jpg', created, created + interval '5 minutes',
-		created + interval '10 seconds', 'notification', @etag, lpad(upper(to_hex(i)), 40, '0'),
-		'post/' || i, created + interval '1 minute'
-	FROM (
-		SELECT i, to_timestamp(ms / 1000.0) AS created, (lpad(to_hex(ms), 12, '0') ||
-			'7' || substr(md5(i::text), 1, 3) || '8' || substr(md5(i::text), 4, 15))::uuid AS id
-		FROM generate_series(@first::bigint, @last::bigint) AS i, LATERAL (SELECT @beginning + i * @interval AS ms) AS at
-		WHERE i >= @objects OR i % @every <> ALL (@unconfirmed::bigint[])
-		OFFSET 0
-	) AS numbered`
-
-// pendingSQL inserts rows whose objects have landed unheard. No sweep is to find them first.
-const pendingSQL = `
-	INSERT INTO coatcheck.media (id, tenant, owner, key, state, content_type, size_bytes, checksum_sha256, file_name,
-		created_at, url_expires_at, due_at)
-	SELECT id, 'bench', 'user-1', @prefix || right(id::text, 2) || '/' || id, 'pending', 'image/jpeg', @size, @checksum,
-		'coat.jpg', created, created + interval '5 minutes', timestamptz '2100-01-01'
-	FROM (
-		SELECT id, to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS created
-		FROM unnest(@ids::uuid[]) AS id
-	) AS lost`
-
-func pendingArgs(ids []uuid.UUID) pgx.NamedArgs {
-	return pgx.NamedArgs{"ids": ids, "prefix": prefix, "size": len(body), "checksum": checksum()}
+// unconfirmed returns the numbers from from to below to of the objects that are stray or lost.
+func unconfirmed(n population, from, to int) []int {
+	var numbers []int
+	for i := from; i < min(to, int(n)); i++ {
+		if i%every == strayAt || lost(i) {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
 }
 
 // lostIDs returns the ids of the lost with numbers from from to below to.
@@ -115,7 +91,7 @@ func lostIDs(n population, from, to int) []uuid.UUID {
 	ids := []uuid.UUID{}
 	for i := from; i < min(to, int(n)); i++ {
 		if lost(i) {
-			ids = append(ids, id(i))
+			ids = append(ids, rig.ID(i))
 		}
 	}
 	return ids
@@ -142,8 +118,5 @@ func loseAgain(ctx context.Context, db *pgx.Conn, n population) error {
 	if _, err := db.Exec(ctx, `DELETE FROM coatcheck.media WHERE id = ANY ($1)`, ids); err != nil {
 		return fmt.Errorf("losing notifications again: %w", err)
 	}
-	if _, err := db.Exec(ctx, pendingSQL, pendingArgs(ids)); err != nil {
-		return fmt.Errorf("losing notifications again: %w", err)
-	}
-	return nil
+	return rig.InsertPending(ctx, db, ids)
 }

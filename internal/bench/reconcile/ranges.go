@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
+)
 
 // keyRange is the keys above after and below end; either may be empty, for no limit.
 type keyRange struct{ after, end string }
@@ -12,7 +16,7 @@ func keyRanges(n int) ([]keyRange, error) {
 	}
 	all := make([]keyRange, n)
 	for i := 1; i < n; i++ {
-		cut := fmt.Sprintf("%s%02x", prefix, i*256/n)
+		cut := fmt.Sprintf("%s%02x", rig.Prefix, i*256/n)
 		all[i-1].end, all[i].after = cut, cut
 	}
 	return all, nil

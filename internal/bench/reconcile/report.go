@@ -1,12 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // titles are the contenders' names in the table.
@@ -29,12 +29,12 @@ func report(out io.Writer, s *site, c config, results map[string][]sample) error
 		if len(samples) == 0 {
 			continue
 		}
-		walls := durations(samples, func(m sample) time.Duration { return m.wall })
+		walls := rig.Ordered(samples, func(m sample) time.Duration { return m.wall })
 		fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t%.2f\t%s\t\n", titles[name], len(samples),
-			median(walls).Seconds(), walls[0].Seconds(), walls[len(walls)-1].Seconds(), rate(s.objects, samples),
-			median(durations(samples, func(m sample) time.Duration { return m.own })).Seconds(),
-			median(durations(samples, func(m sample) time.Duration { return m.s3 })).Seconds(),
-			median(durations(samples, func(m sample) time.Duration { return m.postgres })).Seconds(),
+			rig.Median(walls).Seconds(), walls[0].Seconds(), walls[len(walls)-1].Seconds(), rate(s.objects, samples),
+			rig.Median(rig.Ordered(samples, func(m sample) time.Duration { return m.own })).Seconds(),
+			rig.Median(rig.Ordered(samples, func(m sample) time.Duration { return m.s3 })).Seconds(),
+			rig.Median(rig.Ordered(samples, func(m sample) time.Duration { return m.postgres })).Seconds(),
 			megabytes(medianPeak(samples)))
 	}
 	if err := table.Flush(); err != nil {
@@ -51,23 +51,7 @@ func rate(n population, samples []sample) float64 {
 	if len(samples) == 0 {
 		return 0
 	}
-	return float64(n) / median(durations(samples, func(m sample) time.Duration { return m.wall })).Seconds()
-}
-
-// durations returns one figure of every sample, in ascending order.
-func durations(samples []sample, of func(sample) time.Duration) []time.Duration {
-	var all []time.Duration
-	for _, m := range samples {
-		all = append(all, of(m))
-	}
-	slices.Sort(all)
-	return all
-}
-
-// median is that of an ordered list that is not empty.
-func median[T ~int64](ordered []T) T {
-	n := len(ordered)
-	return (ordered[(n-1)/2] + ordered[n/2]) / 2
+	return float64(n) / rig.Median(rig.Ordered(samples, func(m sample) time.Duration { return m.wall })).Seconds()
 }
 
 // medianPeak is the median of the samples' peaks in bytes, 0 without samples.
@@ -75,12 +59,7 @@ func medianPeak(samples []sample) int64 {
 	if len(samples) == 0 {
 		return 0
 	}
-	var all []int64
-	for _, m := range samples {
-		all = append(all, m.peak)
-	}
-	slices.SortFunc(all, cmp.Compare)
-	return median(all)
+	return rig.Median(rig.Ordered(samples, func(m sample) int64 { return m.peak }))
 }
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }

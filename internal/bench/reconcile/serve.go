@@ -7,10 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 // serve is the process that S3 is. It prints its URL when it is filled, and ends when its input does: then whoever
@@ -23,14 +23,8 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	// It is not what is measured: let it collect garbage seldom, on processors that it shares with what is.
-	debug.SetGCPercent(400)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := rig.UntilOrphaned(ctx)
 	defer cancel()
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
-	}()
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +44,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		handler = emulator
 		fill = func() error { return emulator.fill(ctx, endpoint, n) }
 	}
-	slow := &slow{Handler: handler}
+	slow := &rig.Slow{Handler: handler}
 	server := &http.Server{Handler: slow, ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -58,7 +52,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if err := fill(); err != nil {
 		return err
 	}
-	slow.by = *latency // nobody knows of this server yet
+	slow.By = *latency // nobody knows of this server yet
 	runtime.GC()
 	if _, err := fmt.Fprintln(out, endpoint); err != nil {
 		return err
@@ -69,16 +63,4 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	case <-ctx.Done():
 		return nil
 	}
-}
-
-// slow waits before each answer.
-type slow struct {
-	http.Handler
-	by time.Duration
-}
-
-// ServeHTTP implements [http.Handler].
-func (s *slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	time.Sleep(s.by)
-	s.Handler.ServeHTTP(w, r)
 }

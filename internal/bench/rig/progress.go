@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 // progressEvery is how often a step that takes long tells how far it is.
 const progressEvery = 5 * time.Second
 
-// progress tells on standard error how far a step is.
-type progress struct {
+// Progress tells on standard error how far a step is.
+type Progress struct {
 	what  string
 	total int
 	began time.Time
@@ -21,12 +21,14 @@ type progress struct {
 	told time.Time
 }
 
-func newProgress(what string, total int) *progress {
+// NewProgress begins with nothing of total done.
+func NewProgress(what string, total int) *Progress {
 	now := time.Now()
-	return &progress{what: what, total: total, began: now, told: now}
+	return &Progress{what: what, total: total, began: now, told: now}
 }
 
-func (p *progress) add(n int) {
+// Add tells of n more.
+func (p *Progress) Add(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done += n
@@ -36,8 +38,8 @@ func (p *progress) add(n int) {
 	}
 }
 
-// end tells how long it took.
-func (p *progress) end() {
+// End tells how long it took.
+func (p *Progress) End() {
 	took := time.Since(p.began).Seconds()
 	fmt.Fprintf(os.Stderr, "%d %s in %.1f s (%.0f/s)\n", p.total, p.what, took, float64(p.total)/took)
 }

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"bytes"
@@ -43,8 +43,8 @@ func readStat(pid int) (stat, error) {
 	}, nil
 }
 
-// processorTime returns what a process has used so far, with its children.
-func processorTime(pid int) (time.Duration, error) {
+// ProcessorTime returns what a process has used so far, with its children.
+func ProcessorTime(pid int) (time.Duration, error) {
 	root, err := readStat(pid)
 	if err != nil {
 		return 0, err

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/coatcheck/coatcheck/internal/awsclient"
+	"github.com/coatcheck/coatcheck/internal/awsemu"
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
+)
+
+// roundTrip is what the delayed endpoint adds to every call.
+const roundTrip = 10 * time.Millisecond
+
+// serveAWS is the process that S3 and SQS are. It prints two URLs of the same: a plain one, and one that answers later.
+func serveAWS(ctx context.Context, _ []string, out io.Writer) error {
+	ctx, cancel := rig.UntilOrphaned(ctx)
+	defer cancel()
+	emulator, err := awsemu.New(awsemu.Config{})
+	if err != nil {
+		return err
+	}
+	defer emulator.Close()
+	clock := &callClock{}
+	failed := make(chan error, 2)
+	var urls []string
+	for _, by := range []time.Duration{0, roundTrip} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		urls = append(urls, "http://"+listener.Addr().String())
+		server := &http.Server{Handler: clock.around(&rig.Slow{Handler: emulator, By: by}), ReadHeaderTimeout: time.Minute}
+		go func() { failed <- server.Serve(listener) }()
+		defer server.Close()
+	}
+	if _, err := fmt.Fprintln(out, strings.Join(urls, " ")); err != nil {
+		return err
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// calls is what a process has asked of SQS since it was looked at last.
+type calls struct {
+	// Took is the time from the beginning of the first receive to the end of the last deletion.
+	Took              time.Duration
+	Receives, Deletes int
+}
+
+// callClock takes the time of consumers where it costs them nothing, and by one measure for all: at their queue.
+type callClock struct {
+	mu          sync.Mutex
+	first, last time.Time
+	calls       calls
+}
+
+// clockPath is where the clock is read and set back.
+const clockPath = "/-/calls"
+
+func (c *callClock) around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == clockPath {
+			_ = json.NewEncoder(w).Encode(c.take())
+			return
+		}
+		operation := r.Header.Get("X-Amz-Target")
+		if strings.HasSuffix(operation, ".ReceiveMessage") {
+			c.mu.Lock()
+			if c.calls.Receives++; c.first.IsZero() {
+				c.first = time.Now()
+			}
+			c.mu.Unlock()
+		}
+		next.ServeHTTP(w, r)
+		if strings.Contains(operation, ".DeleteMessage") {
+			c.mu.Lock()
+			c.calls.Deletes++
+			c.last = time.Now()
+			c.mu.Unlock()
+		}
+	})
+}
+
+func (c *callClock) take() calls {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.calls
+	if !c.last.IsZero() {
+		taken.Took = c.last.Sub(c.first)
+	}
+	c.calls, c.first, c.last = calls{}, time.Time{}, time.Time{}
+	runtime.GC() // nobody is to pay for what another has left behind
+	return taken
+}
+
+// awsServer is the emulator in its process.
+type awsServer struct {
+	pid            int
+	plain, delayed string // URLs
+	s3             *s3.Client
+	sqs            *sqs.Client
+}
+
+// emulator returns S3 and SQS.
+func (s *site) emulator(ctx context.Context) (*awsServer, error) {
+	if s.aws != nil {
+		return s.aws, nil
+	}
+	process, err := rig.StartSelf(ctx, "serve-aws")
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, func() error { process.Stop(); return nil })
+	a := &awsServer{pid: process.PID}
+	a.plain, a.delayed, _ = strings.Cut(process.Ready, " ")
+	cfg, err := clientConfig(ctx, a.plain)
+	if err != nil {
+		return nil, err
+	}
+	a.s3, a.sqs = awsclient.S3(cfg), awsclient.SQS(cfg)
+	if _, err := a.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(rig.Bucket)}); err != nil {
+		return nil, fmt.Errorf("making the bucket: %w", err)
+	}
+	s.aws = a
+	return a, nil
+}
+
+// clientConfig is that of clients as the product makes them.
+func clientConfig(ctx context.Context, endpoint string) (aws.Config, error) {
+	return awsclient.Load(ctx, awsclient.Config{
+		Region: "us-east-1", Endpoint: endpoint, AccessKeyID: "test", SecretAccessKey: "test",
+	})
+}
+
+// calls reads the clock and sets it back.
+func (a *awsServer) calls() (calls, error) {
+	var c calls
+	answer, err := http.Get(a.plain + clockPath)
+	if err != nil {
+		return c, err
+	}
+	defer answer.Body.Close()
+	return c, json.NewDecoder(answer.Body).Decode(&c)
+}

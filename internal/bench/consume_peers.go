@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
+)
+
+// peer is a program that does the same job as its users write it, with one setting.
+type peer struct {
+	name    string
+	skipped string // why it could not be run
+	count   int    // notifications of one run
+	runs    []usage
+	byHand  bool
+}
+
+func (p *peer) rate() float64 { return rig.Median(rig.Ordered(p.runs, usage.rate)) }
+
+// contest lets the peers take turns. They get fewer notifications, because they would take too long for as many.
+func (c *consumption) contest(ctx context.Context) ([]peer, error) {
+	if c.config.peers == "" {
+		return nil, nil
+	}
+	env, err := c.peerEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	dir := c.config.peers
+	program, noGo := buildPeers(ctx, dir)
+	node, noNode := preparePeers(ctx, dir)
+	few, many := max(c.config.count/10, 100), max(c.config.count/5, 100)
+	all := []struct {
+		peer
+		contender
+		err error
+	}{
+		{peer{name: "by hand: one poller, one by one", count: few, byHand: true}, contender{program: program, args: []string{"by-hand"}}, noGo},
+		{peer{name: "gocloud, 1 handler", count: few}, contender{program: program, args: []string{"gocloud", "-handlers", "1"}}, noGo},
+		{peer{name: "gocloud, 32 handlers", count: many}, contender{program: program, args: []string{"gocloud", "-handlers", "32"}}, noGo},
+		{peer{name: "sqs-consumer, single, 1", count: few}, contender{program: node, args: []string{"single", "1"}}, noNode},
+		{peer{name: "sqs-consumer, single, 4", count: few}, contender{program: node, args: []string{"single", "4"}}, noNode},
+		{peer{name: "sqs-consumer, batch, 1", count: many}, contender{program: node, args: []string{"batch", "1"}}, noNode},
+		{peer{name: "sqs-consumer, batch, 4", count: many}, contender{program: node, args: []string{"batch", "4"}}, noNode},
+	}
+	for range min(c.config.runs, 3) {
+		for i := range all {
+			p := &all[i]
+			if p.err != nil {
+				p.skipped = p.err.Error()
+				continue
+			}
+			who := p.contender
+			who.name, who.env = p.peer.name, env
+			if p.program == node && noNode == nil {
+				who.args = append([]string{filepath.Join(dir, "sqs-consumer.mjs")}, who.args...)
+			}
+			if err := c.run(ctx, who.name, func(int) contender { return who }, p.count, false); err != nil {
+				if ctx.Err() != nil {
+					return nil, err
+				}
+				p.err = err
+			}
+			p.runs = c.results[who.name]
+		}
+	}
+	var peers []peer
+	for _, p := range all {
+		peers = append(peers, p.peer)
+	}
+	return peers, nil
+}
+
+// peerEnvironment is what the peers are told. pg for Node knows no URL of a socket that pgx knows too, and libpq's
+// variables.
+func (c *consumption) peerEnvironment() ([]string, error) {
+	u, err := url.Parse(c.db.URL)
+	if err != nil {
+		return nil, err
+	}
+	q := u.Query()
+	return []string{"QUEUE_URL=" + c.queueURL, "AWS_ENDPOINT_URL=" + c.aws.plain, "DATABASE_URL=" + c.db.URL,
+		"PGHOST=" + q.Get("host"), "PGPORT=" + q.Get("port"), "PGUSER=" + u.User.Username(), "PGDATABASE=" + strings.TrimPrefix(u.Path, "/")}, nil
+}
+
+// buildPeers builds the peers in Go.
+func buildPeers(ctx context.Context, dir string) (string, error) {
+	program, err := filepath.Abs("bin/bench-peers")
+	if err != nil {
+		return "", err
+	}
+	return program, quietly(exec.CommandContext(ctx, "go", "build", "-C", dir, "-o", program, "."))
+}
+
+// preparePeers installs what the peers on Node need.
+func preparePeers(ctx context.Context, dir string) (string, error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return "", errors.New("there is no node")
+	}
+	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	install.Dir = dir
+	return node, quietly(install)
+}
+
+func quietly(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, rig.Tail(string(out), 3))
+	}
+	return nil
+}
+
+// compared returns the fastest peer but the loop that is written by hand, and that one; nil where none was run.
+func compared(peers []peer) (best, byHand *peer) {
+	for i := range peers {
+		p := &peers[i]
+		switch {
+		case len(p.runs) == 0:
+		case p.byHand:
+			byHand = p
+		case best == nil || p.rate() > best.rate():
+			best = p
+		}
+	}
+	return best, byHand
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
+)
+
+func took(u usage) time.Duration { return u.took }
+
+// report prints what was measured, and returns the lines of the table.
+func (c *consumption) report(out io.Writer, peers []peer) ([]line, error) {
+	n := c.config.count
+	many := n * 10 / 3
+	counts := map[string]int{oursInOrder: many, oursMixed: many + many/10}
+	fmt.Fprintf(out, "\none process, %d pollers, %d writers; Postgres %s\n", c.config.pollers, c.config.writers, c.db.Version)
+	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "median of runs\truns\tmessages\tstranded\tseconds\tfastest\tslowest\tmessages/s\town CPU s\tSQS's\tPostgres's\treceives\tdeletes\tpeak memory\t")
+	for _, name := range []string{oursPlain, bareCalls, bareRows, oursDelayed, callsDelayed, oursInOrder, oursMixed} {
+		count := counts[name]
+		if count == 0 {
+			count = n
+		}
+		writeUsage(table, name, count, c.results[name])
+	}
+	for _, p := range peers {
+		if p.skipped == "" {
+			writeUsage(table, p.name, p.count, p.runs)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return nil, err
+	}
+	for _, p := range peers {
+		if p.skipped != "" {
+			fmt.Fprintf(out, "skipped: %s: %s\n", p.name, p.skipped)
+		}
+	}
+	ours, calls, rows := c.median(oursPlain), c.median(bareCalls), c.median(bareRows)
+	delayed, delayedCalls := c.median(oursDelayed), c.median(callsDelayed)
+	inOrder := c.median(oursInOrder) / time.Duration(many)
+	mixed := c.median(oursMixed) / time.Duration(many+many/10)
+	best, byHand := compared(peers)
+	told := ""
+	if best != nil {
+		told += fmt.Sprintf("%s %.0f/s (×%.1f)", best.name, best.rate(), rate(n, ours)/best.rate())
+	}
+	if byHand != nil {
+		told += fmt.Sprintf("; %s %.0f/s (×%.1f)", byHand.name, byHand.rate(), rate(n, ours)/byHand.rate())
+	}
+	return []line{{
+		what:      fmt.Sprintf("consume, %d notifications", n),
+		coatcheck: fmt.Sprintf("%.0f/s", rate(n, ours)),
+		limit:     fmt.Sprintf("%.0f/s: receive and delete %.2f s + UPDATE %.2f s", rate(n, calls+rows), calls.Seconds(), rows.Seconds()),
+		ratio:     float64(calls+rows) / float64(ours), aim: "0.90", peers: told, spread: c.spread(oursPlain, n),
+	}, {
+		what:      "consume, each call 10 ms longer",
+		coatcheck: fmt.Sprintf("%.0f/s", rate(n, delayed)),
+		limit:     fmt.Sprintf("%.0f/s: receive and delete", rate(n, delayedCalls)),
+		ratio:     float64(delayedCalls) / float64(delayed), aim: "0.95", spread: c.spread(oursDelayed, n),
+	}, {
+		what:      fmt.Sprintf("consume, %d, 10 %% doubled, 10 %% displaced", many),
+		coatcheck: fmt.Sprintf("%.0f/s", rate(1, mixed)),
+		limit:     fmt.Sprintf("%.0f/s: in order, once", rate(1, inOrder)),
+		ratio:     float64(inOrder) / float64(mixed), aim: "0.90", spread: c.spread(oursMixed, many+many/10),
+	}}, nil
+}
+
+func rate(n int, in time.Duration) float64 { return float64(n) / in.Seconds() }
+
+func (c *consumption) median(name string) time.Duration {
+	return rig.Median(rig.Ordered(c.results[name], took))
+}
+
+func (c *consumption) spread(name string, n int) string {
+	all := rig.Ordered(c.results[name], took)
+	return fmt.Sprintf("%.0f to %.0f/s", rate(n, all[len(all)-1]), rate(n, all[0]))
+}
+
+func writeUsage(w io.Writer, name string, n int, runs []usage) {
+	walls := rig.Ordered(runs, took)
+	seconds := func(of func(usage) time.Duration) float64 { return rig.Median(rig.Ordered(runs, of)).Seconds() }
+	fmt.Fprintf(w, "%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t%.2f\t%d\t%d\t%.1f MB\t\n", name, len(runs), n,
+		rig.Median(rig.Ordered(runs, func(u usage) float64 { return float64(u.stranded) })),
+		rig.Median(walls).Seconds(), walls[0].Seconds(), walls[len(walls)-1].Seconds(), rig.Median(rig.Ordered(runs, usage.rate)),
+		seconds(func(u usage) time.Duration { return u.own }), seconds(func(u usage) time.Duration { return u.aws }),
+		seconds(func(u usage) time.Duration { return u.postgres }), runs[0].calls.Receives, runs[0].calls.Deletes,
+		float64(rig.Median(rig.Ordered(runs, func(u usage) int64 { return u.peak })))/1e6)
+}
