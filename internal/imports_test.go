@@ -40,8 +40,12 @@ var allowed = map[string][]string{
 	"e2e":                  {},
 	"examples/outbox":      {"proto/coatcheck/v1"},
 
-	// No product package: a tool, which may have the emulator and a Postgres of its own beside the product's parts.
-	"internal/bench/reconcile": {"internal/awsclient", "internal/awsemu", "internal/media", "internal/pgserver", "internal/postgres"},
+	// No product packages: tools, which may have the emulator and a Postgres of their own beside the product's parts.
+	"internal/bench": {"internal/auth", "internal/awsclient", "internal/awsemu", "internal/bench/plot", "internal/bench/rig", "internal/consumer", "internal/media",
+		"internal/postgres", "internal/queue", "proto/coatcheck/v1", "proto/coatcheck/v1/coatcheckv1connect"},
+	"internal/bench/plot":      {},
+	"internal/bench/reconcile": {"internal/awsclient", "internal/awsemu", "internal/bench/rig", "internal/media", "internal/pgserver", "internal/postgres"},
+	"internal/bench/rig":       {"internal/media", "internal/pgserver"},
 
 	"proto/coatcheck/v1":                    {},
 	"proto/coatcheck/v1/coatcheckv1connect": {"proto/coatcheck/v1"},
