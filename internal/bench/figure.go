@@ -27,6 +27,8 @@ func init() { // measure needs parse, which tells the names
 	figures = []figure{
 		{"consume", measureConsume},
 		{"latency", measureLatency},
+		{"create", measureCreate},
+		{"confirm", measureConfirm},
 	}
 }
 

@@ -40,6 +40,7 @@ func main() {
 // parts are the other processes that this program can be.
 var parts = map[string]func(context.Context, []string, io.Writer) error{
 	"serve-aws":     serveAWS,
+	"bare-api":      bareAPI,
 	"bare-queue":    bareQueue,
 	"bare-update":   bareUpdate,
 	"bare-receiver": bareReceiver,
