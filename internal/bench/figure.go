@@ -29,6 +29,7 @@ func init() { // measure needs parse, which tells the names
 		{"latency", measureLatency},
 		{"create", measureCreate},
 		{"confirm", measureConfirm},
+		{"sweep", measureSweep},
 		{"cost", measureCost},
 	}
 }

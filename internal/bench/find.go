@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coatcheck/coatcheck/internal/bench/rig"
+	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/postgres"
+)
+
+const (
+	// fewRows is how many CONFIRMED media the smaller table has.
+	fewRows = 10_000
+	// finds is how often the next candidates are looked for in each table.
+	finds = 31
+)
+
+// measureFind measures how long it takes to lease the next 1,000 media that are due, in a table with few CONFIRMED media
+// and in the one with as many as was asked for.
+func (s *site) measureFind(ctx context.Context) (_ line, err error) {
+	small, drop, err := s.db.Another(ctx, "few")
+	if err != nil {
+		return line{}, err
+	}
+	defer func() { err = errors.Join(err, drop()) }()
+	if err := plant(ctx, small, fewRows); err != nil {
+		return line{}, err
+	}
+	var few, many []time.Duration
+	if err := s.withDue(ctx, small, fewRows, func(a finder) error {
+		return s.withDue(ctx, s.db, s.config.size, func(b finder) error {
+			for range finds {
+				for _, turn := range []struct {
+					find finder
+					took *[]time.Duration
+				}{{a, &few}, {b, &many}} {
+					took, err := turn.find(ctx)
+					if err != nil {
+						return err
+					}
+					*turn.took = append(*turn.took, took)
+				}
+			}
+			return nil
+		})
+	}); err != nil {
+		return line{}, err
+	}
+	few, many = rig.Ordered(few[1:], itself), rig.Ordered(many[1:], itself) // the first has prepared the statement
+	fmt.Fprintf(os.Stderr, "finding %d that are due: %.1f ms among %d, %.1f ms among %d\n", sweepBatch,
+		milliseconds(rig.Median(few)), fewRows, milliseconds(rig.Median(many)), s.config.size)
+	return line{
+		what:      fmt.Sprintf("sweep: leasing the next %d, with %d CONFIRMED", sweepBatch, s.config.size),
+		coatcheck: fmt.Sprintf("%.1f ms", milliseconds(rig.Median(many))),
+		limit:     fmt.Sprintf("%.1f ms: with %d", milliseconds(rig.Median(few)), fewRows),
+		ratio:     float64(rig.Median(few)) / float64(rig.Median(many)), aim: "0.90",
+		spread: fmt.Sprintf("%.1f to %.1f ms", milliseconds(many[0]), milliseconds(many[len(many)-1])),
+	}, nil
+}
+
+func itself(d time.Duration) time.Duration { return d }
+
+// finder leases the next candidates, and returns how long that took.
+type finder func(context.Context) (time.Duration, error)
+
+// withDue lends a finder of media that are due in a table with so many others.
+func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(finder) error) (err error) {
+	ids := make([]uuid.UUID, finds*sweepBatch)
+	for i := range ids {
+		ids[i] = rig.ID(size + i)
+	}
+	if err := p.With(ctx, func(db *pgx.Conn) error { return plantPendingDue(ctx, db, ids, time.Now().Add(-time.Minute)) }); err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, p.With(ctx, func(db *pgx.Conn) error {
+			_, err := db.Exec(ctx, `DELETE FROM coatcheck.media WHERE state = 'pending'`)
+			return err
+		}))
+	}()
+	db, err := postgres.Open(p.URL, 1)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	day := 24 * time.Hour
+	store := postgres.NewStore(db, media.Windows{Upload: day, Claim: day, Tombstone: day}, time.Now, postgres.NewMetrics(prometheus.NewRegistry()))
+	return use(func(ctx context.Context) (time.Duration, error) {
+		began := time.Now()
+		found, err := store.LeasePending(ctx, sweepBatch, time.Hour)
+		if err == nil && len(found) != sweepBatch {
+			err = fmt.Errorf("%d media are due instead of %d", len(found), sweepBatch)
+		}
+		return time.Since(began), err
+	})
+}
