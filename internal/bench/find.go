@@ -21,6 +21,8 @@ const (
 	fewRows = 10_000
 	// finds is how often the next candidates are looked for in each table.
 	finds = 31
+	// dueRows is how many media are due each time: more than are taken, and yet few in either table.
+	dueRows = 2 * sweepBatch
 )
 
 // measureFind measures how long it takes to lease the next 1,000 media that are due, in a table with few CONFIRMED media
@@ -54,7 +56,7 @@ func (s *site) measureFind(ctx context.Context) (_ line, err error) {
 	}); err != nil {
 		return line{}, err
 	}
-	few, many = rig.Ordered(few[1:], itself), rig.Ordered(many[1:], itself) // the first has prepared the statement
+	few, many = rig.Ordered(few[1:], itself), rig.Ordered(many[1:], itself) // the first has opened the connection
 	fmt.Fprintf(os.Stderr, "finding %d that are due: %.1f ms among %d, %.1f ms among %d\n", sweepBatch,
 		milliseconds(rig.Median(few)), fewRows, milliseconds(rig.Median(many)), s.config.size)
 	return line{
@@ -68,12 +70,21 @@ func (s *site) measureFind(ctx context.Context) (_ line, err error) {
 
 func itself(d time.Duration) time.Duration { return d }
 
+// dueAgain makes due what was leased before.
+func dueAgain(ctx context.Context, db *pgx.Conn) error {
+	if _, err := db.Exec(ctx, `UPDATE coatcheck.media SET due_at = now() - interval '1 minute' WHERE state = 'pending'`); err != nil {
+		return err
+	}
+	_, err := db.Exec(ctx, `VACUUM coatcheck.media`)
+	return err
+}
+
 // finder leases the next candidates, and returns how long that took.
 type finder func(context.Context) (time.Duration, error)
 
 // withDue lends a finder of media that are due in a table with so many others.
 func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(finder) error) (err error) {
-	ids := make([]uuid.UUID, finds*sweepBatch)
+	ids := make([]uuid.UUID, dueRows)
 	for i := range ids {
 		ids[i] = rig.ID(size + i)
 	}
@@ -94,6 +105,9 @@ func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(
 	day := 24 * time.Hour
 	store := postgres.NewStore(db, media.Windows{Upload: day, Claim: day, Tombstone: day}, time.Now, postgres.NewMetrics(prometheus.NewRegistry()))
 	return use(func(ctx context.Context) (time.Duration, error) {
+		if err := p.With(ctx, func(db *pgx.Conn) error { return dueAgain(ctx, db) }); err != nil {
+			return 0, err
+		}
 		began := time.Now()
 		found, err := store.LeasePending(ctx, sweepBatch, time.Hour)
 		if err == nil && len(found) != sweepBatch {
