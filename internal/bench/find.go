@@ -25,47 +25,58 @@ const (
 	dueRows = 2 * sweepBatch
 )
 
-// measureFind measures how long it takes to lease the next 1,000 media that are due, in a table with few CONFIRMED media
-// and in the one with as many as was asked for.
-func (s *site) measureFind(ctx context.Context) (_ line, err error) {
+// search is how long a table took: to find what is due, and to lease it.
+type search struct{ found, leased time.Duration }
+
+// measureFind measures how long it takes to find and to lease the next 1,000 media that are due, in a table with few
+// CONFIRMED media and in the one with as many as was asked for.
+func (s *site) measureFind(ctx context.Context) (_ []line, err error) {
 	small, drop, err := s.db.Another(ctx, "few")
 	if err != nil {
-		return line{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, drop()) }()
 	if err := plant(ctx, small, fewRows); err != nil {
-		return line{}, err
+		return nil, err
 	}
-	var few, many []time.Duration
-	if err := s.withDue(ctx, small, fewRows, func(a finder) error {
-		return s.withDue(ctx, s.db, s.config.size, func(b finder) error {
-			for range finds {
-				for _, turn := range []struct {
-					find finder
-					took *[]time.Duration
-				}{{a, &few}, {b, &many}} {
-					took, err := turn.find(ctx)
-					if err != nil {
-						return err
-					}
-					*turn.took = append(*turn.took, took)
+	var few, many []search
+	if err := s.withDue(ctx, small, fewRows, func(inFew finder) error {
+		return s.withDue(ctx, s.db, s.config.size, func(inMany finder) error {
+			for i := range finds + 1 {
+				a, err := inFew(ctx)
+				if err != nil {
+					return err
+				}
+				b, err := inMany(ctx)
+				if err != nil {
+					return err
+				}
+				if i > 0 { // the first has opened the connection
+					few, many = append(few, a), append(many, b)
 				}
 			}
 			return nil
 		})
 	}); err != nil {
-		return line{}, err
+		return nil, err
 	}
-	few, many = rig.Ordered(few[1:], itself), rig.Ordered(many[1:], itself) // the first has opened the connection
-	fmt.Fprintf(os.Stderr, "finding %d that are due: %.1f ms among %d, %.1f ms among %d\n", sweepBatch,
+	return []line{
+		s.findLine("finding", few, many, func(a search) time.Duration { return a.found }),
+		s.findLine("leasing", few, many, func(a search) time.Duration { return a.leased }),
+	}, nil
+}
+
+func (s *site) findLine(what string, inFew, inMany []search, of func(search) time.Duration) line {
+	few, many := rig.Ordered(inFew, of), rig.Ordered(inMany, of)
+	fmt.Fprintf(os.Stderr, "%s %d that are due: %.1f ms among %d, %.1f ms among %d\n", what, sweepBatch,
 		milliseconds(rig.Median(few)), fewRows, milliseconds(rig.Median(many)), s.config.size)
 	return line{
-		what:      fmt.Sprintf("sweep: leasing the next %d, with %d CONFIRMED", sweepBatch, s.config.size),
+		what:      fmt.Sprintf("sweep: %s the next %d, with %d CONFIRMED", what, sweepBatch, s.config.size),
 		coatcheck: fmt.Sprintf("%.1f ms", milliseconds(rig.Median(many))),
 		limit:     fmt.Sprintf("%.1f ms: with %d", milliseconds(rig.Median(few)), fewRows),
 		ratio:     float64(rig.Median(few)) / float64(rig.Median(many)), aim: "0.90",
 		spread: fmt.Sprintf("%.1f to %.1f ms", milliseconds(many[0]), milliseconds(many[len(many)-1])),
-	}, nil
+	}
 }
 
 func itself(d time.Duration) time.Duration { return d }
@@ -79,8 +90,8 @@ func dueAgain(ctx context.Context, db *pgx.Conn) error {
 	return err
 }
 
-// finder leases the next candidates, and returns how long that took.
-type finder func(context.Context) (time.Duration, error)
+// finder finds the next candidates, leases them, and returns how long each took.
+type finder func(context.Context) (search, error)
 
 // withDue lends a finder of media that are due in a table with so many others.
 func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(finder) error) (err error) {
@@ -104,15 +115,21 @@ func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(
 	defer db.Close()
 	day := 24 * time.Hour
 	store := postgres.NewStore(db, media.Windows{Upload: day, Claim: day, Tombstone: day}, time.Now, postgres.NewMetrics(prometheus.NewRegistry()))
-	return use(func(ctx context.Context) (time.Duration, error) {
+	return use(func(ctx context.Context) (search, error) {
 		if err := p.With(ctx, func(db *pgx.Conn) error { return dueAgain(ctx, db) }); err != nil {
-			return 0, err
+			return search{}, err
 		}
 		began := time.Now()
-		found, err := store.LeasePending(ctx, sweepBatch, time.Hour)
-		if err == nil && len(found) != sweepBatch {
-			err = fmt.Errorf("%d media are due instead of %d", len(found), sweepBatch)
+		found, err := store.Due(ctx, media.StatePending, nil, sweepBatch)
+		if err != nil {
+			return search{}, err
 		}
-		return time.Since(began), err
+		between := time.Now()
+		leased, err := store.LeasePending(ctx, sweepBatch, time.Hour)
+		took := search{between.Sub(began), time.Since(between)}
+		if err == nil && (len(found) != sweepBatch || len(leased) != sweepBatch) {
+			err = fmt.Errorf("%d media are due and %d are leased instead of %d", len(found), len(leased), sweepBatch)
+		}
+		return took, err
 	})
 }

@@ -80,7 +80,7 @@ func measureSweep(ctx context.Context, s *site, out io.Writer) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(f.report(out), found), nil
+	return append(f.report(out), found...), nil
 }
 
 // sweep runs `coatcheck sweep` once, and returns how long it took from beginning to end.
