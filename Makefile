@@ -63,7 +63,7 @@ fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzReadRows -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzListing -fuzztime $(or $(FUZZTIME),30s) ./internal/objectstore
 
-bench: build ## every figure beside its limit and its peers (ONLY="consume latency" SIZE=1000000 COUNT=30000 RUNS=5 KEEP=dir PLOT=file.svg)
+bench: build ## every figure beside its limit and its peers (ONLY="consume latency create confirm sweep cost" SIZE=1000000 COUNT=30000 RUNS=5 KEEP=dir PLOT=file.svg)
 	go build -o bin/bench ./internal/bench
 	@bin/bench -only "$(ONLY)" -size $(or $(SIZE),1000000) -count $(or $(COUNT),30000) -runs $(or $(RUNS),5) -keep "$(KEEP)" \
 	  -plot "$(or $(PLOT),bin/latency.svg)" $(ARGS)

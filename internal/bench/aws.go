@@ -42,7 +42,8 @@ func serveAWS(ctx context.Context, _ []string, out io.Writer) error {
 			return err
 		}
 		urls = append(urls, "http://"+listener.Addr().String())
-		server := &http.Server{Handler: clock.around(&rig.Slow{Handler: emulator, By: by}), ReadHeaderTimeout: time.Minute}
+		handler := counted(emulator, clock.around(&rig.Slow{Handler: emulator, By: by}))
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 		go func() { failed <- server.Serve(listener) }()
 		defer server.Close()
 	}
@@ -110,6 +111,19 @@ func (c *callClock) take() calls {
 	return taken
 }
 
+// countsPath is where it is told how many requests there were of each operation.
+const countsPath = "/-/counts"
+
+func counted(emulator *awsemu.Server, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == countsPath {
+			_ = json.NewEncoder(w).Encode(emulator.Counts())
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // awsServer is the emulator in its process.
 type awsServer struct {
 	pid            int
@@ -158,4 +172,26 @@ func (a *awsServer) calls() (calls, error) {
 	}
 	defer answer.Body.Close()
 	return c, json.NewDecoder(answer.Body).Decode(&c)
+}
+
+// counts is how many requests there were of each operation so far.
+func (a *awsServer) counts() (map[string]int64, error) {
+	answer, err := http.Get(a.plain + countsPath)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	counts := map[string]int64{}
+	return counts, json.NewDecoder(answer.Body).Decode(&counts)
+}
+
+// since is how many of each there were since an earlier look.
+func since(before, after map[string]int64) map[string]int64 {
+	more := map[string]int64{}
+	for operation, n := range after {
+		if n > before[operation] {
+			more[operation] = n - before[operation]
+		}
+	}
+	return more
 }

@@ -27,6 +27,10 @@ func init() { // measure needs parse, which tells the names
 	figures = []figure{
 		{"consume", measureConsume},
 		{"latency", measureLatency},
+		{"create", measureCreate},
+		{"confirm", measureConfirm},
+		{"sweep", measureSweep},
+		{"cost", measureCost},
 	}
 }
 

@@ -128,3 +128,25 @@ func InsertPending(ctx context.Context, db *pgx.Conn, ids []uuid.UUID) error {
 	}
 	return nil
 }
+
+const insertUploaded = `
+	INSERT INTO coatcheck.media (id, tenant, owner, key, state, content_type, size_bytes, checksum_sha256, file_name,
+		created_at, url_expires_at, landed_at, landed_by, etag, sequencer, due_at)
+	SELECT id, 'bench', 'user-1', @prefix || right(id::text, 2) || '/' || id, 'uploaded', @type, @size, @checksum,
+		'coat.jpg', created, created + interval '5 minutes', created + interval '10 seconds', 'notification', @etag,
+		lpad(upper(left(replace(id::text, '-', ''), 12)), 40, '0'), @due
+	FROM (
+		SELECT id, to_timestamp(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS created
+		FROM unnest(@ids::uuid[]) AS id
+	) AS numbered`
+
+// InsertUploaded inserts media that have landed and that nobody has claimed. Sweeps find them from due on.
+func InsertUploaded(ctx context.Context, db *pgx.Conn, ids []uuid.UUID, due time.Time) error {
+	_, err := db.Exec(ctx, insertUploaded, pgx.NamedArgs{
+		"ids": ids, "prefix": Prefix, "type": ContentType, "size": len(Body), "checksum": Checksum(), "etag": ETag(), "due": due,
+	})
+	if err != nil {
+		return fmt.Errorf("inserting uploaded media: %w", err)
+	}
+	return nil
+}

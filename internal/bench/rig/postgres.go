@@ -72,3 +72,23 @@ func (p *Postgres) With(ctx context.Context, use func(*pgx.Conn) error) error {
 
 // Stop ends the server.
 func (p *Postgres) Stop(ctx context.Context) error { return p.server.Stop(context.WithoutCancel(ctx)) }
+
+// Another returns another database of the same server, which is new and empty, and what removes it.
+func (p *Postgres) Another(ctx context.Context, name string) (*Postgres, func() error, error) {
+	exec := func(ctx context.Context, statements ...string) error {
+		return p.With(ctx, func(db *pgx.Conn) error {
+			for _, sql := range statements {
+				if _, err := db.Exec(ctx, sql+pgx.Identifier{name}.Sanitize()); err != nil {
+					return fmt.Errorf("%s%s: %w", sql, name, err)
+				}
+			}
+			return nil
+		})
+	}
+	const drop = "DROP DATABASE IF EXISTS "
+	if err := exec(ctx, drop, "CREATE DATABASE "); err != nil { // an earlier run may have been ended
+		return nil, nil, err
+	}
+	another := &Postgres{URL: p.server.URL(name), Version: p.Version, PID: p.PID, server: p.server}
+	return another, func() error { return exec(context.WithoutCancel(ctx), drop) }, nil
+}
