@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/uptrace/bun"
 )
@@ -20,11 +21,11 @@ const otherRows = 2_500
 // sweepBatch is the sweep's default.
 const sweepBatch = 1000
 
-const plansHead = "" +
+var plansHead = "" +
 	"# Query plans\n\n" +
 	"Made by\n\n" +
 	"```\ngo test ./internal/postgres -run TestQueryPlans -query-plans docs/query-plans.md -rows %d\n```\n\n" +
-	"on 2026-11-22. Do not edit it. A quick variant of the same test runs with all others and fails\n" +
+	"on " + time.Now().UTC().Format(time.DateOnly) + ". Do not edit it. A quick variant of the same test runs with all others and fails\n" +
 	"when a statement scans the table or loses its index.\n\n" +
 	"What a sweep costs must not grow with the number of CONFIRMED rows. The tables here have %s and %s of them, and both\n" +
 	"have %s rows that are not CONFIRMED, a quarter in each other state, three in five of them due. There are %d tenants,\n" +
