@@ -47,7 +47,6 @@ export function createHash(start: () => Worker): Hash {
     // The script did not load, or may not run: a policy, another origin, a bundler that left it out.
     started.onerror = (event) => {
       event.preventDefault();
-      broken = true;
       for (const job of jobs.values()) job.reject(new NoWorker());
     };
     return (worker = started);

@@ -21,6 +21,19 @@ describe("slots", () => {
     expect(entered).toEqual([3, 4, 5]);
   });
 
+  it("who is in and is cancelled takes nobody out of the queue", async () => {
+    const slots = new Slots(1);
+    const leave = await slots.take();
+    const controller = new AbortController();
+    const enters = slots.take(controller.signal);
+    leave();
+    const inside = await enters;
+    const stays = slots.take();
+    controller.abort();
+    inside();
+    (await stays)();
+  });
+
   it("who leaves the queue takes nobody's place", async () => {
     const slots = new Slots(1);
     const leave = await slots.take();

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MediaState } from "../src/gen/coatcheck/v1/media_pb.js";
 import { Watcher } from "../src/watch.js";
 import { sleep } from "../src/wait.js";
-import { Service } from "./fake.js";
+import { forever, Service } from "./fake.js";
 
 const minute = 60_000;
 const unavailable = () => new ConnectError("stopping", Code.Unavailable);
@@ -124,10 +124,12 @@ describe("with a stream", () => {
     service.stream = async function* (watched) {
       await sleep(1000);
       for (const id of watched) yield { media: { id, state: MediaState.UPLOADED } };
+      yield* forever();
     };
     const all = Promise.all(ids.map((id) => wait(id)));
     await pass(5000);
     expect(await all).toHaveLength(130);
+    expect(service.asked).toEqual([]);
     expect(Math.max(...service.watched.map((w) => w.length))).toBe(100);
   });
 });
