@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,8 @@ func Open(databaseURL string, maxConns int) (*bun.DB, error) {
 	config.RuntimeParams["standard_conforming_strings"] = "on"
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.RuntimeParams["DateStyle"] = "ISO"
+	// What is prepared reads by ids and by keys, however many they are. Left to choose, Postgres plans it anew for few.
+	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	// bun writes arguments into the statement, so that no two texts are alike: preparing them would double the round
 	// trips and fill the cache with statements that never come back.
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
@@ -121,4 +124,33 @@ func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
 		}
 		return do(c.Conn())
 	})
+}
+
+// query runs a statement whose text is always the same: it is parsed and planned once for each connection, which takes
+// longer than running it, and its arguments and results go in binary form. Behind a pooler that hands a connection from
+// one to another and knows nothing of prepared statements (PgBouncer before 1.21) there are none: what fails for that has
+// done nothing, and is sent again without.
+func (s *Store) query(ctx context.Context, sql string, read func(pgx.Rows) error, args ...any) error {
+	mode := pgx.QueryExecModeCacheStatement
+	if s.unprepared.Load() {
+		mode = pgx.QueryExecModeCacheDescribe
+	}
+	err := s.withPgx(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, sql, append([]any{mode}, args...)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := read(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	if mode == pgx.QueryExecModeCacheStatement && slices.Contains([]string{"26000", "42P05"}, sqlState(err)) {
+		s.unprepared.Store(true)
+		return s.query(ctx, sql, read, args...)
+	}
+	return err
 }

@@ -1,4 +1,16 @@
 package postgres
 
-// RowsSQL is the one statement that does not go through bun, whose hooks show the others.
+import (
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// What does not go through bun, whose hooks show the others, is told to the tests of the query plans.
+
 const RowsSQL = rowsSQL
+
+// ConfirmStatement is what [Store.Confirm] asks first.
+func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
+	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims, now: now}})
+}

@@ -13,8 +13,8 @@ import (
 	"github.com/coatcheck/coatcheck/internal/postgres"
 )
 
-// holdInserts makes every insert wait until release is called.
-func holdInserts(t *testing.T, f *fixture) (release func()) {
+// holdWrites makes everything that changes media wait until release is called.
+func holdWrites(t *testing.T, f *fixture) (release func()) {
 	t.Helper()
 	db, err := postgres.Open(f.url, 1)
 	if err != nil {
@@ -41,7 +41,7 @@ func holdInserts(t *testing.T, f *fixture) (release func()) {
 func TestInsertsAreGathered(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
-	release := holdInserts(t, f)
+	release := holdWrites(t, f)
 	const calls = 40
 	var (
 		wg     sync.WaitGroup
@@ -77,7 +77,7 @@ func TestInsertsAreGathered(t *testing.T) {
 func TestInsertIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
-	release := holdInserts(t, f)
+	release := holdWrites(t, f)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	drafts := make([]*media.Media, 10)
