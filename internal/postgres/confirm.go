@@ -96,7 +96,7 @@ func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) erro
 // is another's as well, is left to its own transaction.
 func confirmArgs(calls []*confirmation) []any {
 	var (
-		ids                    []uuid.UUID
+		ids                    uuids
 		texts, tenants, owners []string
 		numbers, sizes         []int32
 		nows                   []time.Time
@@ -107,7 +107,7 @@ func confirmArgs(calls []*confirmation) []any {
 			continue
 		}
 		for _, claim := range c.claims {
-			ids, texts = append(ids, claim.MediaID), append(texts, claim.Claim)
+			ids, texts = append(ids, toUUID(claim.MediaID)), append(texts, claim.Claim)
 			numbers, sizes = append(numbers, int32(n)), append(sizes, int32(len(c.claims)))
 			tenants, owners, nows = append(tenants, c.scope.Tenant), append(owners, c.scope.Owner), append(nows, c.now)
 		}

@@ -13,8 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -154,3 +156,8 @@ func (s *Store) query(ctx context.Context, sql string, read func(pgx.Rows) error
 	}
 	return err
 }
+
+// uuids are an argument in the one form that pgx writes without making a text of each.
+type uuids = pgtype.FlatArray[pgtype.UUID]
+
+func toUUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }

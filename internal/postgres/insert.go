@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // insertion is the rows of one call, all or none of which are inserted.
@@ -36,7 +34,7 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigi
 func (s *Store) insertPending(ctx context.Context, rows []*row) error {
 	n := len(rows)
 	var (
-		ids                                 = make([]uuid.UUID, n)
+		ids                                 = make(uuids, 0, n)
 		tenants, owners, keys, types, names = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 		sizes                               = make([]int64, n)
 		checksums                           = make([][]byte, n)
@@ -44,7 +42,8 @@ func (s *Store) insertPending(ctx context.Context, rows []*row) error {
 		created, expires, due               = make([]time.Time, n), make([]time.Time, n), make([]time.Time, n)
 	)
 	for i, r := range rows {
-		ids[i], tenants[i], owners[i], keys[i], types[i], names[i] = r.ID, r.Tenant, r.Owner, r.Key, r.ContentType, r.FileName
+		ids = append(ids, toUUID(r.ID))
+		tenants[i], owners[i], keys[i], types[i], names[i] = r.Tenant, r.Owner, r.Key, r.ContentType, r.FileName
 		sizes[i], checksums[i] = r.SizeBytes, r.ChecksumSHA256
 		created[i], expires[i], due[i] = r.CreatedAt, r.URLExpiresAt, r.DueAt
 		text, err := r.Metadata.text()

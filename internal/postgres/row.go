@@ -54,7 +54,7 @@ var columns = schema.Safe(`m.id, m.tenant, m.owner, m.key, m.state, m.reason, m.
 
 // fields are where pgx reads those columns to.
 func (r *row) fields() []any {
-	return []any{&r.ID, &r.Tenant, &r.Owner, &r.Key, &r.State, (*zeronull.Text)(&r.Reason), &r.ContentType, &r.SizeBytes,
+	return []any{(*[16]byte)(&r.ID), &r.Tenant, &r.Owner, &r.Key, &r.State, (*zeronull.Text)(&r.Reason), &r.ContentType, &r.SizeBytes,
 		&r.ChecksumSHA256, &r.FileName, &r.Metadata, (*zeronull.Text)(&r.IdempotencyKey), (*utc)(&r.CreatedAt), (*utc)(&r.URLExpiresAt), (*utc)(&r.LandedAt),
 		(*zeronull.Text)(&r.LandedBy), (*zeronull.Text)(&r.ETag), (*zeronull.Text)(&r.VersionID), (*zeronull.Text)(&r.Sequencer), (*zeronull.Text)(&r.Claim),
 		(*utc)(&r.ConfirmedAt), (*utc)(&r.OverwrittenAt), (*utc)(&r.DeletingAt), (*utc)(&r.DeletedAt), &r.Attempts,
