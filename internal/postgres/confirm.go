@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -75,12 +74,12 @@ func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) erro
 	if args == nil {
 		return nil
 	}
-	err := s.query(ctx, confirmSQL, func(rows pgx.Rows) error {
+	err := s.query(ctx, confirmSQL, func(answer scanner) error {
 		var (
 			call int32
 			r    row
 		)
-		if err := rows.Scan(append([]any{&call}, r.fields()...)...); err != nil {
+		if err := answer.Scan(append([]any{&call}, r.fields()...)...); err != nil {
 			return err
 		}
 		calls[call].rows = append(calls[call].rows, r)

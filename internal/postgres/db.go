@@ -128,11 +128,16 @@ func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
 	})
 }
 
+// querier runs a statement, and reads each row that it returns.
+type querier func(ctx context.Context, sql string, read func(scanner) error, args ...any) error
+
+type scanner interface{ Scan(to ...any) error }
+
 // query runs a statement whose text is always the same: it is parsed and planned once for each connection, which takes
 // longer than running it, and its arguments and results go in binary form. Behind a pooler that hands a connection from
 // one to another and knows nothing of prepared statements (PgBouncer before 1.21) there are none: what fails for that has
 // done nothing, and is sent again without.
-func (s *Store) query(ctx context.Context, sql string, read func(pgx.Rows) error, args ...any) error {
+func (s *Store) query(ctx context.Context, sql string, read func(scanner) error, args ...any) error {
 	mode := pgx.QueryExecModeCacheStatement
 	if s.unprepared.Load() {
 		mode = pgx.QueryExecModeCacheDescribe
@@ -155,6 +160,23 @@ func (s *Store) query(ctx context.Context, sql string, read func(pgx.Rows) error
 		return s.query(ctx, sql, read, args...)
 	}
 	return err
+}
+
+// within runs statements in a transaction, where none that fails can be sent again: unprepared.
+func within(tx bun.Tx) querier {
+	return func(ctx context.Context, sql string, read func(scanner) error, args ...any) error {
+		rows, err := tx.Tx.QueryContext(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := read(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	}
 }
 
 // uuids are an argument in the one form that pgx writes without making a text of each.

@@ -14,3 +14,8 @@ const RowsSQL = rowsSQL
 func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
 	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims, now: now}})
 }
+
+// LandStatement is what [Store.Land] asks.
+func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sql string, args []any) {
+	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
+}

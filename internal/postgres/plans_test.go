@@ -79,10 +79,8 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 		sent("Sweep: purge tombstones", "each sweep", func(ctx context.Context) error { _, err := f.purge(ctx, batch); return err }, "", "media_due"),
 		sent("Sweep: dry run, a page", "on demand", func(ctx context.Context) error { _, err := f.Due(ctx, media.StateUploaded, nil, batch); return err }, "", "media_due"),
 		sent("Metrics: the backlog", "a scrape, at most every 10 s", func(context.Context) error { testutil.CollectAndCount(backlog); return nil }, "", "media_due"),
-		sent(fmt.Sprintf("Land %d events", 2*(events/2)), "each batch of the consumer", func(ctx context.Context) error {
-			_, err := f.Land(ctx, media.SourceNotification, landings)
-			return err
-		}, "", "media_pkey"),
+		{name: fmt.Sprintf("Land %d events", 2*(events/2)), when: "each batch of the consumer",
+			prepared: prepared(f.LandStatement(media.SourceNotification, landings)), index: "media_pkey"},
 		{name: fmt.Sprintf("Confirm %d that are UPLOADED", len(toSave)), when: "each confirmation",
 			prepared: prepared(postgres.ConfirmStatement(tenant, claims("post/1", toSave...), f.Now())), index: "media_pkey"},
 		{name: fmt.Sprintf("Confirm %d, for a tenant newer than its statistics", len(toLock)), when: "each confirmation",

@@ -41,7 +41,7 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 				landings = append(landings, l.Landing)
 			}
 		}
-		if done.Landed, err = s.land(ctx, tx, now, media.SourceReconcile, landings); err != nil {
+		if done.Landed, err = s.land(ctx, within(tx), now, media.SourceReconcile, landings); err != nil {
 			return err
 		}
 		if done.Strays, err = recordStrays(ctx, tx, sh.RunID, now, b.Strays); err != nil {
