@@ -57,7 +57,7 @@ func TestClaimCommitsWithTheRest(t *testing.T) {
 	do(t, admin, "DELETE FROM public.post")
 	save(rolledBack, "ROLLBACK")
 	f.Advance(windows.Claim)
-	if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 1 {
+	if n, err := f.expireClaims(t.Context(), 10); err != nil || n != 1 {
 		t.Errorf("%d were swept, %v", n, err)
 	}
 	if got := f.get(t, rolledBack.ID); got.State != media.StateDeleting || got.Reason != media.ReasonUnclaimed {
@@ -123,14 +123,14 @@ func TestClaimOfALostSession(t *testing.T) {
 		t.Fatalf("%d, %v", n, err)
 	}
 	f.Advance(windows.Claim)
-	if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 0 {
+	if n, err := f.expireClaims(t.Context(), 10); err != nil || n != 0 {
 		t.Fatalf("%d were swept, %v", n, err)
 	}
 	do(t, f.connect(t, f.url), "SELECT pg_terminate_backend($1, 30000)", product.PgConn().PID())
 	if got := f.get(t, m.ID); text(got) != text(m) {
 		t.Errorf("it is %s", text(got))
 	}
-	if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 1 {
+	if n, err := f.expireClaims(t.Context(), 10); err != nil || n != 1 {
 		t.Errorf("%d were swept, %v", n, err)
 	}
 }
@@ -151,7 +151,7 @@ func TestClaimMediaMeetsASweep(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it must not wait
 		defer cancel()
-		if n, err := f.ExpireClaims(ctx, 10); err != nil || n != 0 {
+		if n, err := f.expireClaims(ctx, 10); err != nil || n != 0 {
 			t.Errorf("%d were swept, %v", n, err)
 		}
 	}
@@ -398,7 +398,7 @@ func TestClaimMediaDoesNotDeadlock(t *testing.T) {
 	until(func() {
 		fresh()
 		f.Advance(windows.Claim / 20)
-		_, err := f.ExpireClaims(t.Context(), 10)
+		_, err := f.expireClaims(t.Context(), 10)
 		orderly(t, err)
 		time.Sleep(5 * time.Millisecond)
 	})

@@ -74,7 +74,7 @@ func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) erro
 	if args == nil {
 		return nil
 	}
-	err := s.query(ctx, confirmSQL, func(answer scanner) error {
+	_, err := s.query(ctx, confirmSQL, func(answer scanner) error {
 		var (
 			call int32
 			r    row

@@ -128,8 +128,8 @@ func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
 	})
 }
 
-// querier runs a statement, and reads each row that it returns.
-type querier func(ctx context.Context, sql string, read func(scanner) error, args ...any) error
+// querier runs a statement, reads each row that it returns, and returns how many those are, or how many it changed.
+type querier func(ctx context.Context, sql string, read func(scanner) error, args ...any) (int, error)
 
 type scanner interface{ Scan(to ...any) error }
 
@@ -137,12 +137,12 @@ type scanner interface{ Scan(to ...any) error }
 // longer than running it, and its arguments and results go in binary form. Behind a pooler that hands a connection from
 // one to another and knows nothing of prepared statements (PgBouncer before 1.21) there are none: what fails for that has
 // done nothing, and is sent again without.
-func (s *Store) query(ctx context.Context, sql string, read func(scanner) error, args ...any) error {
+func (s *Store) query(ctx context.Context, sql string, read func(scanner) error, args ...any) (n int, err error) {
 	mode := pgx.QueryExecModeCacheStatement
 	if s.unprepared.Load() {
 		mode = pgx.QueryExecModeCacheDescribe
 	}
-	err := s.withPgx(ctx, func(conn *pgx.Conn) error {
+	err = s.withPgx(ctx, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, sql, append([]any{mode}, args...)...)
 		if err != nil {
 			return err
@@ -153,29 +153,30 @@ func (s *Store) query(ctx context.Context, sql string, read func(scanner) error,
 				return err
 			}
 		}
+		n = int(rows.CommandTag().RowsAffected())
 		return rows.Err()
 	})
 	if mode == pgx.QueryExecModeCacheStatement && slices.Contains([]string{"26000", "42P05"}, sqlState(err)) {
 		s.unprepared.Store(true)
 		return s.query(ctx, sql, read, args...)
 	}
-	return err
+	return n, err
 }
 
 // within runs statements in a transaction, where none that fails can be sent again: unprepared.
 func within(tx bun.Tx) querier {
-	return func(ctx context.Context, sql string, read func(scanner) error, args ...any) error {
+	return func(ctx context.Context, sql string, read func(scanner) error, args ...any) (n int, err error) {
 		rows, err := tx.Tx.QueryContext(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		defer rows.Close()
-		for rows.Next() {
+		for ; rows.Next(); n++ {
 			if err := read(rows); err != nil {
-				return err
+				return n, err
 			}
 		}
-		return rows.Err()
+		return n, rows.Err()
 	}
 }
 

@@ -10,6 +10,15 @@ import (
 
 const RowsSQL = rowsSQL
 
+var (
+	LeaseSQL         = leaseSQL
+	ExpireUploadsSQL = expireUploadsSQL
+	ExpireClaimsSQL  = expireClaimsSQL
+	FinishSQL        = finishSQL
+	RetrySQL         = retrySQL
+	Leased           = leased
+)
+
 // ConfirmStatement is what [Store.Confirm] asks first.
 func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
 	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims, now: now}})

@@ -52,7 +52,7 @@ func (s *Store) insertPending(ctx context.Context, rows []*row) error {
 		}
 		metadatas[i] = text
 	}
-	err := s.query(ctx, insertSQL, nil, ids, tenants, owners, keys, types, sizes, checksums, names, metadatas, created, expires, due)
+	_, err := s.query(ctx, insertSQL, nil, ids, tenants, owners, keys, types, sizes, checksums, names, metadatas, created, expires, due)
 	if err != nil {
 		return unusable(fmt.Errorf("inserting media: %w", err))
 	}

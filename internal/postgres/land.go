@@ -110,7 +110,7 @@ func (s *Store) land(ctx context.Context, query querier, now time.Time, source m
 		results[i] = media.Landed{MediaID: g.MediaID, EventTime: g.EventTime}
 		at[g.MediaID] = i
 	}
-	err := query(ctx, landSQL, func(row scanner) error {
+	_, err := query(ctx, landSQL, func(row scanner) error {
 		var id pgtype.UUID
 		var verdict media.Verdict
 		err := row.Scan(&id, &verdict)

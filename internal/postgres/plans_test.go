@@ -57,8 +57,12 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 	claimable := take(t, db, media.StateUploaded, 2*min(batch/10, 100), "tenant = 'tenant-0'")
 	toLock, toSave := claimable[:len(claimable)/2], claimable[len(claimable)/2:]
 	pending, deleting := take(t, db, media.StatePending, batch), take(t, db, media.StateDeleting, batch)
-	for _, m := range deleting {
-		m.LastError, m.DueAt = "SlowDown", f.Now().Add(time.Minute)
+	retryAt, reasons := make([]time.Time, len(deleting)), make([]string, len(deleting))
+	for i := range deleting {
+		retryAt[i], reasons[i] = f.Now().Add(time.Minute), "SlowDown"
+	}
+	due := func(state media.State, more ...any) []any {
+		return append([]any{state, f.Now(), batch, f.Now().Add(lease)}, more...)
 	}
 	var keyedDrafts []*media.Media
 	for i := range events {
@@ -70,13 +74,18 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 	}
 	backlog := postgres.NewBacklog(db, f.Now, slog.New(slog.DiscardHandler))
 	return []statement{
-		sent("Sweep: lease PENDING", "each sweep, before it asks S3", func(ctx context.Context) error { _, err := f.LeasePending(ctx, batch, lease); return err }, "", "media_due"),
-		sent("Sweep: expire uploads", "each sweep, after S3 knew nothing of them", func(ctx context.Context) error { _, err := f.ExpireUploads(ctx, pending); return err }, "", "media_pkey"),
-		sent("Sweep: expire claims", "each sweep", func(ctx context.Context) error { _, err := f.ExpireClaims(ctx, batch); return err }, "", "media_due"),
-		sent("Sweep: lease DELETING", "each sweep, before DeleteObjects", func(ctx context.Context) error { _, err := f.LeaseDeleting(ctx, batch, lease); return err }, "", "media_due"),
-		sent("Sweep: record deletions", "each sweep, after DeleteObjects", func(ctx context.Context) error { _, err := f.FinishDeleting(ctx, deleting); return err }, "", "media_pkey"),
-		sent("Sweep: record failed deletions", "each sweep, after DeleteObjects", func(ctx context.Context) error { return f.RetryDeleting(ctx, deleting) }, "", "media_pkey"),
-		sent("Sweep: purge tombstones", "each sweep", func(ctx context.Context) error { _, err := f.purge(ctx, batch); return err }, "", "media_due"),
+		{name: "Sweep: lease PENDING", when: "each sweep, before it asks S3", index: "media_due",
+			prepared: prepared(postgres.LeaseSQL, due(media.StatePending, 0))},
+		{name: "Sweep: expire uploads", when: "each sweep, after S3 knew nothing of them", index: "media_pkey",
+			prepared: prepared(postgres.ExpireUploadsSQL, postgres.Leased(pending, f.Now(), f.Now().Add(lease)))},
+		{name: "Sweep: expire claims", when: "each sweep", index: "media_due", prepared: prepared(postgres.ExpireClaimsSQL, due(media.StateUploaded))},
+		{name: "Sweep: lease DELETING", when: "each sweep, before DeleteObjects", index: "media_due",
+			prepared: prepared(postgres.LeaseSQL, due(media.StateDeleting, 1))},
+		{name: "Sweep: record deletions", when: "each sweep, after DeleteObjects", index: "media_pkey",
+			prepared: prepared(postgres.FinishSQL, postgres.Leased(deleting, f.Now(), windows.Tombstone.Seconds()))},
+		{name: "Sweep: record failed deletions", when: "each sweep, after DeleteObjects", index: "media_pkey",
+			prepared: prepared(postgres.RetrySQL, postgres.Leased(deleting, retryAt, reasons))},
+		{name: "Sweep: lease tombstones", when: "each sweep", index: "media_due", prepared: prepared(postgres.LeaseSQL, due(media.StateDeleted, 1))},
 		sent("Sweep: dry run, a page", "on demand", func(ctx context.Context) error { _, err := f.Due(ctx, media.StateUploaded, nil, batch); return err }, "", "media_due"),
 		sent("Metrics: the backlog", "a scrape, at most every 10 s", func(context.Context) error { testutil.CollectAndCount(backlog); return nil }, "", "media_due"),
 		{name: fmt.Sprintf("Land %d events", 2*(events/2)), when: "each batch of the consumer",

@@ -185,9 +185,11 @@ func recordStrays(ctx context.Context, tx bun.Tx, run uuid.UUID, now time.Time, 
 // after that, and nobody has begun to delete them.
 func recordMissing(ctx context.Context, tx bun.Tx, run uuid.UUID, now time.Time, rows []reconcile.Row, free map[uuid.UUID]bool) (map[uuid.UUID]bool, error) {
 	args := struct {
-		leasedArgs
-		Run uuid.UUID `bun:"run"`
-	}{leasedArgs{Now: now}, run}
+		idArgs
+		Revisions []int64   `bun:"revisions,array"`
+		Now       time.Time `bun:"now"`
+		Run       uuid.UUID `bun:"run"`
+	}{Now: now, Run: run}
 	for _, r := range rows {
 		if free[r.ID] {
 			args.IDs = append(args.IDs, r.ID.String())
