@@ -90,25 +90,55 @@ func TestLostLease(t *testing.T) {
 	}
 }
 
-// TestLeaseIsKept while a shard takes longer than its lease.
+// extending tells when a lease was extended.
+type extending struct {
+	reconcile.Store
+	extended chan struct{}
+}
+
+func (s extending) ExtendLease(ctx context.Context, sh *reconcile.Shard, lease time.Duration) error {
+	err := s.Store.ExtendLease(ctx, sh, lease)
+	s.extended <- struct{}{}
+	return err
+}
+
+// TestLeaseIsKept while a shard takes longer than its lease: nobody else gets it meanwhile.
 func TestLeaseIsKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
 	m := w.create(1)[0]
 	w.upload(m)
 	w.Advance(time.Hour)
-	var once sync.Once
-	slow := objects(eventful{beforeHead: func(string) {
-		once.Do(func() {
-			for range 4 { // two leases long
-				time.Sleep(1500 * time.Millisecond)
-				w.Advance(1500 * time.Millisecond)
+	run, err := w.store.BeginRun(t.Context(), settingsOf(), 0, []reconcile.Range{{Prefix: "media/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lease = 3 * time.Second
+	extended := make(chan struct{}, 100)
+	meanwhile := sync.OnceFunc(func() {
+		for range 3 { // two leases long
+			select {
+			case <-extended:
+			case <-time.After(time.Minute):
+				t.Error("the lease is not extended")
+				return
 			}
-		})
-	}})
-	short := func(p *parts) { p.Lease = 3 * time.Second }
-	run := w.reconcile(slow, short)
-	w.want(run, reconcile.Counts{reconcile.CountLanded: 1})
+			w.Advance(2 * time.Second)
+		}
+		if sh, err := w.store.LeaseShard(t.Context(), run.ID, reconcile.ShardListing, lease); err != nil || sh != nil {
+			t.Errorf("another process got the shard: %+v, %v", sh, err)
+			w.Advance(time.Hour) // or the run would wait for it
+		}
+	})
+	r := w.reconciler(objects(eventful{beforeHead: func(string) { meanwhile() }}), func(p *parts) {
+		p.Lease = lease
+		p.store = extending{p.store, extended}
+	})
+	done, err := r.Work(t.Context(), run.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want(done, reconcile.Counts{reconcile.CountLanded: 1})
 }
 
 // restless changes the bucket and the table while they are gone over.
