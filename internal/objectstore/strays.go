@@ -87,12 +87,10 @@ func (s *Store) copyTo(ctx context.Context, o reconcile.Stray, key string) error
 	_, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
 		Bucket: &s.bucket, Key: &key, CopySource: &source, CopySourceIfMatch: aws.String(`"` + o.ETag + `"`),
 	})
-	switch status(err) {
-	case 0, 200:
-		if err == nil {
-			return nil
-		}
-	case 404, 412:
+	switch code := status(err); {
+	case err == nil:
+		return nil
+	case code == http.StatusNotFound || code == http.StatusPreconditionFailed:
 		return fmt.Errorf("copying %s: %w", o.Key, reconcile.ErrChanged)
 	}
 	return fmt.Errorf("copying %s to %s: %w", o.Key, key, explain(err, "s3:GetObject on it, and s3:PutObject below the quarantine prefix"))

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -119,7 +120,7 @@ func (w *scan) object(ctx context.Context, rows *rowStream, o *Listed) error {
 func (w *scan) pair(o *Listed, row *Row) {
 	counts := w.batch.Counts
 	if o != nil {
-		if q := w.run.Quarantine; q != "" && len(o.Key) >= len(q) && o.Key[:len(q)] == q {
+		if w.run.Quarantine != "" && strings.HasPrefix(o.Key, w.run.Quarantine) {
 			return
 		}
 		if !o.NoObject {
