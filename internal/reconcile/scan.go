@@ -50,9 +50,13 @@ func (w *scan) merge(ctx context.Context) error {
 		left.After = w.shard.Position
 	}
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	rows := newRowStream(ctx, w.store, left)
-	pages := newAhead(ctx, func(yield func([]Listed, error) bool) { w.source.List(ctx, left)(yield) })
+	pages := newAhead(ctx, w.source.List(ctx, left))
+	defer func() {
+		stop()
+		rows.pages.wait()
+		pages.wait()
+	}()
 	for {
 		page, ok, err := pages.next()
 		if err != nil {
