@@ -32,8 +32,8 @@ func reconcileMutants() []mutant {
 		{
 			name: "head-of-strays-ignored", rule: "R7", breaks: "a stray goes although what is there has been stored since",
 			edits: []edit{{reconcileRemove,
-				"a.same = found && o.ETag == s.ETag && o.SizeBytes == s.SizeBytes &&\n\t\t\t\t\tplainVersion(o.VersionID) == plainVersion(s.VersionID) &&\n" +
-					"\t\t\t\t\to.LastModified.Truncate(time.Second).Equal(s.LastModified)",
+				"a.same = found && o.ETag == s.ETag && o.SizeBytes == s.SizeBytes && plainVersion(o.VersionID) == plainVersion(s.VersionID) &&\n" +
+					"\t\t\t\to.LastModified.Truncate(time.Second).Equal(s.LastModified)",
 				"_, a.same = o, found && plainVersion(\"\") == \"\" && !time.Now().IsZero()"}},
 			test: suite{pkg, "TestStraysThatStay"},
 		},

@@ -8,13 +8,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
@@ -59,22 +59,17 @@ func (s *Store) RemoveStrays(ctx context.Context, strays []reconcile.Stray, quar
 
 // side does something for each stray that has no error yet, several at a time.
 func side(strays []reconcile.Stray, errs []error, do func(reconcile.Stray) error) {
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range min(listers, len(strays)) {
-		wg.Go(func() {
-			for i := range next {
-				errs[i] = do(strays[i])
-			}
-		})
-	}
+	var group errgroup.Group
+	group.SetLimit(listers)
 	for i := range strays {
 		if errs[i] == nil {
-			next <- i
+			group.Go(func() error {
+				errs[i] = do(strays[i])
+				return nil
+			})
 		}
 	}
-	close(next)
-	wg.Wait()
+	_ = group.Wait()
 }
 
 // copyTo copies a stray as it was recorded.
