@@ -67,7 +67,7 @@ func (s *Store) deleteVersions(ctx context.Context, ms []*media.Media, errs []er
 				errs[i] = err
 			}
 			for _, n := range names {
-				targets = append(targets, target{media: i, key: n.key, version: n.version})
+				targets = append(targets, target{i, n.name})
 			}
 			return nil
 		})
