@@ -9,15 +9,11 @@ import (
 	"testing"
 )
 
-// TestSafetyDocs: every test that docs/safety.md names exists.
-func TestSafetyDocs(t *testing.T) {
+// TestDocs: every test that the docs name exists.
+func TestDocs(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../docs/safety.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var code strings.Builder
-	err = filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -34,13 +30,19 @@ func TestSafetyDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(string(page), -1)
-	if len(named) < 50 {
-		t.Fatalf("the page names %d tests only", len(named))
-	}
-	for _, m := range named {
-		if !strings.Contains(code.String(), "func "+m[1]+"(") {
-			t.Errorf("docs/safety.md names %s, and there is no such test", m[1])
+	for name, atLeast := range map[string]int{"safety.md": 100, "design.md": 5} {
+		page, err := os.ReadFile("../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(string(page), -1)
+		if len(named) < atLeast {
+			t.Errorf("docs/%s names %d tests only", name, len(named))
+		}
+		for _, m := range named {
+			if !strings.Contains(code.String(), "func "+m[1]+"(") {
+				t.Errorf("docs/%s names %s, and there is no such test", name, m[1])
+			}
 		}
 	}
 }
