@@ -11,12 +11,12 @@ func deletionMutants() []mutant {
 	return []mutant{
 		{
 			name: "key-errors-forgotten", rule: "R6", breaks: "a DeleteObjects call that is answered 200 counts for every key in it",
-			edits: []edit{{deleteFile, "errs[t.media] = errors.Join(errs[t.media], keyError(t, e))", "_ = e"}},
+			edits: []edit{{deleteFile, "errs[i] = keyError(n, e)", "_ = e"}},
 			test:  suite{"./internal/objectstore", "TestDeleteReadsTheErrorOfEachKey"},
 		},
 		{
 			name: "silence-is-success", rule: "R6", breaks: "a key that the answer does not mention counts as deleted",
-			edits: []edit{{deleteFile, "\t\tcase !ok:\n", "\t\tcase !ok && t.version == \"none\":\n"}},
+			edits: []edit{{deleteFile, "\t\tcase !ok:\n", "\t\tcase !ok && n.version == \"none\":\n"}},
 			test:  suite{"./internal/objectstore", "TestDeleteTakesSilenceForNo"},
 		},
 		{
@@ -99,7 +99,7 @@ func deletionMutants() []mutant {
 			name: "versions-left", rule: "R2", breaks: "on a versioned bucket a deletion only adds a delete marker",
 			edits: []edit{
 				{deleteFile, "\tif versioned {\n", "\tif versioned && false {\n"},
-				{deleteFile, "\tif len(marked) > 0 {\n", "\tif false {\n"},
+				{deleteFile, "errs); len(marked) > 0 {\n", "errs); len(marked) < 0 {\n"},
 			},
 			test: suite{"./internal/objectstore", "TestDeleteLeavesNoVersion"},
 		},

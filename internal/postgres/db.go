@@ -112,7 +112,8 @@ func unusable(err error) error {
 	return err
 }
 
-// withPgx lends a connection of the pool, for what bun does not do: COPY, and statements whose arguments and results go in binary form.
+// withPgx lends a connection of the pool, for what bun does not do: COPY, and statements whose arguments and results go in
+// binary form.
 func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {

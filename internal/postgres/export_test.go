@@ -28,3 +28,10 @@ func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (s
 func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sql string, args []any) {
 	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
 }
+
+// WaitingInserts is how many calls wait for the statements that are under way.
+func (s *Store) WaitingInserts() int {
+	s.inserts.mu.Lock()
+	defer s.inserts.mu.Unlock()
+	return len(s.inserts.waiting)
+}

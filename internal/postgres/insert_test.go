@@ -36,9 +36,48 @@ func holdWrites(t *testing.T, f *fixture) (release func()) {
 	}
 }
 
-// TestInsertsAreGathered: calls that come while others are under way share a statement, and each is answered for itself:
-// what Postgres refuses of one does not keep the others out.
+// awaitInserts waits until so many calls wait for the two statements that are under way.
+func (f *fixture) awaitInserts(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); f.WaitingInserts() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d calls wait, want %d", f.WaitingInserts(), n)
+		}
+	}
+}
+
+// TestInsertsAreGathered: calls that come while others are under way share a statement.
 func TestInsertsAreGathered(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	release := holdWrites(t, f)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, err := f.Create(t.Context(), []*media.Media{draft(), draft()}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	f.awaitInserts(t, 18)
+	release()
+	wg.Wait()
+	db, err := postgres.Open(f.url, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var rows, statements int
+	if err := db.QueryRowContext(t.Context(), `SELECT count(*), count(DISTINCT xmin::text) FROM coatcheck.media`).Scan(&rows, &statements); err != nil {
+		t.Fatal(err)
+	}
+	if rows != 40 || statements != 3 {
+		t.Errorf("%d statements have inserted %d rows, want 3 and 40", statements, rows)
+	}
+}
+
+// TestGatheredInsertsAreAnsweredApart: what Postgres refuses of one call does not keep the others out (R9).
+func TestGatheredInsertsAreAnsweredApart(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
 	release := holdWrites(t, f)
@@ -55,7 +94,7 @@ func TestInsertsAreGathered(t *testing.T) {
 		}
 		wg.Go(func() { _, errs[i] = f.Create(t.Context(), drafts[i]) })
 	}
-	time.Sleep(200 * time.Millisecond) // they are all there
+	f.awaitInserts(t, calls-2)
 	release()
 	wg.Wait()
 	for i := range calls {
@@ -89,7 +128,7 @@ func TestInsertIsNotWaitedFor(t *testing.T) {
 			impatient <- err
 		})
 	}
-	time.Sleep(100 * time.Millisecond)
+	f.awaitInserts(t, len(drafts)-2)
 	cancel()
 	wg.Wait()
 	for range drafts {

@@ -14,8 +14,9 @@ import (
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
-// Checkpoint implements [reconcile.Store]. Rows that somebody holds are passed over and not waited for: the next run
-// finds what is left. So it never waits while it holds locks, and takes part in no circle.
+// Checkpoint implements [reconcile.Store]. Rows of media that somebody holds are passed over and not waited for: the next
+// run finds what is left. What it does wait for, the records of strays, nobody holds who waits for a media, so that it
+// takes part in no circle.
 func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile.Batch) error {
 	var (
 		now   = s.time()
