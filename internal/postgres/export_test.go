@@ -1,4 +1,37 @@
 package postgres
 
-// RowsSQL is the one statement that does not go through bun, whose hooks show the others.
+import (
+	"time"
+
+	"github.com/coatcheck/coatcheck/internal/media"
+)
+
+// What does not go through bun, whose hooks show the others, is told to the tests of the query plans.
+
 const RowsSQL = rowsSQL
+
+var (
+	LeaseSQL         = leaseSQL
+	ExpireUploadsSQL = expireUploadsSQL
+	ExpireClaimsSQL  = expireClaimsSQL
+	FinishSQL        = finishSQL
+	RetrySQL         = retrySQL
+	Leased           = leased
+)
+
+// ConfirmStatement is what [Store.Confirm] asks first.
+func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
+	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims, now: now}})
+}
+
+// LandStatement is what [Store.Land] asks.
+func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sql string, args []any) {
+	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
+}
+
+// WaitingInserts is how many calls wait for the statements that are under way.
+func (s *Store) WaitingInserts() int {
+	s.inserts.mu.Lock()
+	defer s.inserts.mu.Unlock()
+	return len(s.inserts.waiting)
+}

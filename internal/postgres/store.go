@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,14 +20,18 @@ type Store struct {
 	windows  media.Windows
 	now      func() time.Time
 	metrics  *Metrics
-	inserter *inserter
+	inserts  gatherer[insertion]
+	confirms gatherer[*confirmation]
+	// unprepared says that what is between here and Postgres does not keep prepared statements.
+	unprepared atomic.Bool
 }
 
 // NewStore returns a store that gives new rows these windows. now is the only clock that it asks; each statement and
 // transaction asks it once.
 func NewStore(db *bun.DB, windows media.Windows, now func() time.Time, metrics *Metrics) *Store {
 	s := &Store{db: db, windows: windows, now: now, metrics: metrics}
-	s.inserter = &inserter{insert: s.insertPending}
+	s.inserts.together = s.insertTogether
+	s.confirms.together = s.confirmTogether
 	return s
 }
 
