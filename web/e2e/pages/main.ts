@@ -8,7 +8,8 @@ export interface Outcome {
   state?: string;
   error?: { name: string; code: string; retryable: boolean; message: string; mediaId: string | undefined; field: string | undefined };
   progress: Progress[];
-  longestBlockMs: number;
+  /** How often the page could run something else while the file was hashed. */
+  turns: number;
 }
 
 export interface Start extends Omit<UploadOptions, "onProgress" | "signal"> {
@@ -31,14 +32,15 @@ function client(api: string, attempts?: number): Client {
 async function upload(file: File, { api, attempts, place, cancelAt, ...options }: Start): Promise<Outcome> {
   const controller = new AbortController();
   const progress: Progress[] = [];
-  const block = longestBlock();
-  const outcome: Outcome = { progress, longestBlockMs: 0 };
+  const counter = turns();
+  const outcome: Outcome = { progress, turns: 0 };
   try {
     const media = await client(api, attempts).upload(file, {
       ...options,
       ...(place && { idempotencyKey: await fileKey(file, place) }),
       signal: controller.signal,
       onProgress: (p) => {
+        if (p.phase === "hashing") outcome.turns = counter.taken;
         progress.push(p);
         lastProgress.set(file.name, p);
         if (cancelAt && p.phase === cancelAt.phase && p.loaded >= cancelAt.loaded) controller.abort();
@@ -49,31 +51,17 @@ async function upload(file: File, { api, attempts, place, cancelAt, ...options }
     if (!(e instanceof UploadError)) throw e;
     outcome.error = { name: e.name, code: e.code, retryable: e.retryable, message: e.message, mediaId: e.mediaId, field: e.field };
   }
-  outcome.longestBlockMs = block();
+  counter.stop();
   return outcome;
 }
 
 const lastProgress = new Map<string, Progress>();
 
-/** longestBlock measures how long the page could not run anything else. */
-function longestBlock(): () => number {
-  let longest = 0;
-  let last = performance.now();
-  const { port1, port2 } = new MessageChannel();
-  let timer = 0;
-  const tick = () => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    timer = window.setTimeout(() => port2.postMessage(0), 5);
-  };
-  port1.onmessage = tick;
-  tick();
-  return () => {
-    clearTimeout(timer);
-    port1.close();
-    return longest;
-  };
+/** turns counts how often the page could run something else. */
+function turns(): { taken: number; stop(): void } {
+  const counter = { taken: 0, stop: () => clearInterval(timer) };
+  const timer = setInterval(() => counter.taken++, 1);
+  return counter;
 }
 
 const page = {

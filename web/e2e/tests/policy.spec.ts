@@ -14,6 +14,7 @@ for (const [what, csp] of Object.entries(cases)) {
     expect(outcome.error).toBeUndefined();
     expect(outcome.state).toBe("UPLOADED");
     expect(outcome.progress.filter((p) => p.phase === "hashing").length).toBeGreaterThan(3);
+    expect(outcome.turns, "the page has its turn between slices").toBeGreaterThan(1);
     expect(workers.length).toBe(csp.includes("'none'") ? 0 : 1);
   });
 }
