@@ -35,8 +35,8 @@ drift: generate
 	@test -z "$$(git ls-files --others --exclude-standard proto)" || { echo "proto: 'make generate' made files that are not committed"; exit 1; }
 
 # Of the targets, only those of web/ need Node.
-web: web/node_modules/.package-lock.json ## build the TypeScript client (needs Node 20.19 or newer)
-	cd web && npm run -s build -w client
+web: web/node_modules/.package-lock.json ## build the TypeScript client, and the page that the binary embeds (needs Node 20.19 or newer)
+	cd web && npm run -s build -w client -w try
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json $(wildcard web/*/package.json)
 	cd web && npm ci
@@ -44,7 +44,10 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json $(wi
 
 test-web: build drift-web ## test the TypeScript client, in Node and in real Chromium against `coatcheck dev` (needs Node and Chromium)
 	web/chromium.sh
-	cd web && npm run -s build && npm run -s typecheck && npm run -s test && npm run -s size
+	cd web && npm run -s build
+	@git diff --exit-code --stat -- 'web/*/dist' || { echo "web: the pages that are embedded are not those of the sources: commit what 'make web' makes"; exit 1; }
+	@test -z "$$(git ls-files --others --exclude-standard 'web/*/dist')" || { echo "web: 'make web' made files that are not committed"; exit 1; }
+	cd web && npm run -s typecheck && npm run -s test && npm run -s size
 
 generate-web: .build/protovalidate web/node_modules/.package-lock.json ## regenerate the TypeScript code of proto/
 	rm -rf web/client/src/gen

@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/torture":     {},
 	"internal/mutants":     {},
 	"migrations":           {},
+	"web":                  {},
 	"e2e":                  {},
 	"examples/outbox":      {"proto/coatcheck/v1"},
 

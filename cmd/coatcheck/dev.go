@@ -18,6 +18,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/awsemu"
 	"github.com/coatcheck/coatcheck/internal/pgserver"
 	"github.com/coatcheck/coatcheck/internal/postgres"
+	"github.com/coatcheck/coatcheck/web"
 )
 
 type devCommand struct {
@@ -26,11 +27,12 @@ type devCommand struct {
 	Data        string `default:".coatcheck" type:"path" help:"Folder for everything that is kept between runs."`
 	DatabaseURL string `name:"database-url" env:"COATCHECK_DATABASE_URL,DATABASE_URL" placeholder:"URL" help:"A Postgres to use instead of one of its own."`
 
-	UploadWindow    time.Duration `name:"upload-window" default:"24h" help:"As in serve."`
-	ClaimWindow     time.Duration `name:"claim-window" default:"24h" help:"As in serve."`
+	// Serve's windows are a day. Here one wants to see the sweep.
+	UploadWindow    time.Duration `name:"upload-window" default:"1m" help:"As in serve, but short, so that one sees the sweep. Use 24h to build a product against dev."`
+	ClaimWindow     time.Duration `name:"claim-window" default:"1m" help:"As in serve, but short, so that one sees the sweep. Use 24h to build a product against dev."`
 	TombstoneWindow time.Duration `name:"tombstone-window" default:"168h" help:"As in serve."`
-	SweepInterval   time.Duration `name:"sweep-interval" default:"5s" help:"As in serve."`
-	URLTTL          time.Duration `name:"url-ttl" placeholder:"5m" help:"As in serve."`
+	SweepInterval   time.Duration `name:"sweep-interval" default:"1s" help:"As in serve."`
+	URLTTL          time.Duration `name:"url-ttl" placeholder:"1m" help:"As in serve: 5m, or the upload window when that is shorter."`
 	LogLevel        slog.Level    `name:"log-level" default:"info" help:"debug, info, warn or error."`
 }
 
@@ -98,6 +100,9 @@ func (c *devCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	if config.Consumer.QueueURL, err = createDevResources(ctx, aws); err != nil {
 		return fmt.Errorf("setting up bucket and queue: %w", err)
+	}
+	if config.Page, err = web.Try(endpoint); err != nil {
+		return err
 	}
 	program, err := newProgram(ctx, config, aws)
 	if err != nil {

@@ -5,9 +5,12 @@ import (
 	"os"
 	"strings"
 	"text/template"
+	"time"
 )
 
 var devScreen = template.Must(template.New("screen").Parse(`
+Open {{.API}}/ to try it.
+
 coatcheck is ready at {{.API}}
 
   You are owner "{{.Owner}}" of tenant "{{.Tenant}}"; no token is needed here.
@@ -15,6 +18,8 @@ coatcheck is ready at {{.API}}
   Postgres     {{.Postgres}}
   Data         {{.Data}}  (delete the folder to begin anew)
   Windows      upload {{.Windows.UploadWindow}}, claim {{.Windows.ClaimWindow}}; a sweep every {{.Sweep}}; URLs work for {{.TTL}}
+{{- if .Short}}
+               (short, to see the sweep; to build a product: --upload-window 24h --claim-window 24h){{end}}
 
 Ask for an upload:
 
@@ -37,6 +42,7 @@ func (c *devCommand) print(s streams, config programConfig, address, aws string)
 	err := devScreen.Execute(s.out, map[string]any{
 		"API": "http://" + address, "Owner": devOwner, "Tenant": devTenant, "AWS": aws, "Key": devKey, "Secret": devSecret,
 		"Bucket": devBucket, "Postgres": psql(config.Database.DatabaseURL), "Data": c.Data, "Windows": config.Windows,
+		"Short": min(config.Windows.UploadWindow, config.Windows.ClaimWindow) < time.Hour,
 		"Sweep": config.Sweep.SweepInterval, "TTL": config.API.URLTTL, "Command": command,
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestScreenDatabase: the screen tells of the database that is used, and keeps the password of one that was given.
@@ -21,6 +22,21 @@ func TestScreenDatabase(t *testing.T) {
 		new(devCommand).print(streams{out: &out, err: io.Discard}, config, "127.0.0.1:1", "http://127.0.0.1:2")
 		if screen := out.String(); !strings.Contains(screen, want) || strings.Contains(screen, "hunter2") {
 			t.Errorf("with %s: want %s in the screen:\n%s", url, want, screen)
+		}
+	}
+}
+
+// TestScreenBegins: the page's address comes first, and short windows are told as such.
+func TestScreenBegins(t *testing.T) {
+	t.Parallel()
+	const note = "to build a product: --upload-window 24h --claim-window 24h"
+	for window, short := range map[time.Duration]bool{time.Minute: true, 24 * time.Hour: false} {
+		var out output
+		config := programConfig{Logger: slog.New(slog.DiscardHandler), Windows: windowSettings{UploadWindow: 24 * time.Hour, ClaimWindow: window}}
+		new(devCommand).print(streams{out: &out, err: io.Discard}, config, "127.0.0.1:1", "http://127.0.0.1:2")
+		screen := out.String()
+		if !strings.HasPrefix(screen, "\nOpen http://127.0.0.1:1/ to try it.\n") || strings.Contains(screen, note) != short {
+			t.Errorf("with a claim window of %s the screen is:\n%s", window, screen)
 		}
 	}
 }

@@ -152,6 +152,9 @@ func TestDev(t *testing.T) {
 			t.Errorf("%s is %v, want %s", id, m["deleteReason"], want)
 		}
 	}
+	if page := get(t, api+"/"); !strings.Contains(page, "<title>Try coatcheck</title>") {
+		t.Errorf("the page is:\n%s", page)
+	}
 	metrics := get(t, api+"/metrics")
 	for _, want := range []string{
 		`coatcheck_media_entered_total{reason="",state="confirmed"} 1`,

@@ -42,6 +42,7 @@ type programConfig struct {
 	Consumer     consumerSettings
 	Sweep        sweepSettings
 	Reconcile    reconcilerSettings
+	Page         http.Handler // served at / by the api role, when there is one
 	Logger       *slog.Logger
 }
 
@@ -168,6 +169,10 @@ func (p *program) build(cfg aws.Config) error {
 			AllowedOrigins: p.config.API.AllowedOrigins, Transient: postgres.Transient, Ready: p.ready.Check, Now: time.Now,
 			Logger: p.config.Logger, Metrics: rpc.NewMetrics(p.registry),
 		}, reconciler))
+		if p.config.Page != nil {
+			mux.Handle("GET /{$}", p.config.Page)
+			mux.Handle("GET /assets/", p.config.Page)
+		}
 	}
 	if p.has("consumer") {
 		if err := p.buildConsumer(cfg); err != nil {

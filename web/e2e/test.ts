@@ -8,7 +8,7 @@ export { expect } from "@playwright/test";
 export type { Dev } from "./dev.js";
 
 interface Worker {
-  /** As it runs by default. */
+  /** As it runs by default, with windows that no test outlives. */
   dev: Dev;
   /** With windows of seconds, and small files only. */
   hasty: Dev;
@@ -17,7 +17,7 @@ interface Worker {
 
 export const test = base.extend<{ opened: Page }, Worker>({
   dev: [async ({}, use) => {
-    const dev = await startDev();
+    const dev = await startDev(["--upload-window", "24h", "--claim-window", "24h"]);
     await use(dev);
     await dev.stop();
   }, { scope: "worker" }],
