@@ -29,9 +29,11 @@ func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sq
 	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
 }
 
-// WaitingInserts is how many calls wait for the statements that are under way.
-func (s *Store) WaitingInserts() int {
-	s.inserts.mu.Lock()
-	defer s.inserts.mu.Unlock()
-	return len(s.inserts.waiting)
+// Waiting is how many calls wait for the statements that are under way.
+func (s *Store) Waiting() int { return s.inserts.length() + s.confirms.length() }
+
+func (g *gatherer[T]) length() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
 }
