@@ -49,11 +49,11 @@ func TestCount(t *testing.T) {
 	f.land(t, noSequencer, media.SourceNotification, func(l *media.Landing) { l.Sequencer = "" })
 	never := f.create(t)
 	f.Advance(2 * time.Hour)
-	if n, err := f.ExpireUploads(t.Context(), []*media.Media{f.get(t, never.ID)}); err != nil || n != 1 {
-		t.Fatal(n, err)
+	if expired, err := f.ExpireUploads(t.Context(), []*media.Media{f.get(t, never.ID)}, time.Minute); err != nil || len(expired) != 1 {
+		t.Fatal(expired, err)
 	}
-	if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 3 { // byHead, notified, noSequencer
-		t.Fatal(n, err)
+	if expired, err := f.ExpireClaims(t.Context(), 10, time.Minute); err != nil || len(expired) != 3 { // byHead, notified, noSequencer
+		t.Fatal(expired, err)
 	}
 	f.Advance(2*day - 3*time.Hour)
 	quick, slow := f.create(t), f.create(t)

@@ -116,7 +116,7 @@ func askReconciled(ctx context.Context, db *bun.DB, now time.Time) (*reconciled,
 		SELECT a.age, o.ours, coalesce(s.strays, 0)::float8 AS strays, coalesce(s.bytes, 0)::float8 AS bytes
 		FROM unnest(ARRAY[?]) AS a (age) CROSS JOIN unnest(ARRAY[TRUE, FALSE]) AS o (ours)
 		LEFT JOIN s ON s.age = a.age AND s.ours = o.ours`,
-		now.Add(-day), strayAges[0], now.Add(-7*day), strayAges[1], now.Add(-30*day), strayAges[2], strayAges[3], bun.In(strayAges),
+		now.Add(-day), strayAges[0], now.Add(-7*day), strayAges[1], now.Add(-30*day), strayAges[2], strayAges[3], bun.List(strayAges),
 	).Scan(ctx, &found.Strays)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ const maxRequestBytes = 8 << 20
 
 // compressFrom is the size from which an answer is compressed. The answer of one upload or media is one or two packets
 // either way, and compressing it took a quarter of the processor time of CreateUpload.
-const compressFrom = 4 << 10
+const compressFrom = 64 << 10
 
 // Register adds the API to mux: its services behind authentication, each for those whom it is for, gRPC health and
 // reflection in front of it.
