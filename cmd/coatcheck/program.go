@@ -28,6 +28,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 	"github.com/coatcheck/coatcheck/internal/rpc"
 	"github.com/coatcheck/coatcheck/internal/sweep"
+	"github.com/coatcheck/coatcheck/internal/watch"
 )
 
 // programConfig is all that a process needs to be told.
@@ -54,16 +55,22 @@ type program struct {
 	store    *postgres.Store
 	objects  *objectstore.Store
 	registry *prometheus.Registry
-	ready    *readiness
-	listener net.Listener
-	handler  http.Handler
-	jobs     []func(context.Context) error // the loops of its roles
+	// What tells of everything, for metrics and for the operator.
+	backlog    *postgres.Backlog
+	reconciled *postgres.Reconciled
+	queue      *queue.Queue // nil: this process was told of none
+	depths     *queueDepths // nil likewise
+	ready      *readiness
+	listener   net.Listener
+	handler    http.Handler
+	jobs       []func(context.Context) error // the loops of its roles
+	stopping   chan struct{}                 // closed when streams are to end
 }
 
 // newProgram checks the settings, opens the database, and makes sure that it is the right one for the bucket. The
 // caller ends it by Run.
 func newProgram(ctx context.Context, c programConfig, cfg aws.Config) (_ *program, err error) {
-	p := &program{config: c, registry: prometheus.NewRegistry()}
+	p := &program{config: c, registry: prometheus.NewRegistry(), stopping: make(chan struct{})}
 	if err := settle(c.Windows, &p.config.API); err != nil {
 		return nil, err
 	}
@@ -136,8 +143,12 @@ func (p *program) has(role string) bool { return slices.Contains(p.config.Roles,
 
 // build makes what the roles need.
 func (p *program) build(cfg aws.Config) error {
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		postgres.NewBacklog(p.db, time.Now, p.config.Logger), postgres.NewReconciled(p.db, time.Now, p.config.Logger))
+	p.backlog, p.reconciled = postgres.NewBacklog(p.db, time.Now, p.config.Logger), postgres.NewReconciled(p.db, time.Now, p.config.Logger)
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), p.backlog, p.reconciled)
+	if p.config.Consumer.QueueURL != "" {
+		p.queue = queue.New(awsclient.SQS(cfg), p.config.Consumer.QueueURL, queue.DefaultRetry)
+		p.depths = newQueueDepths(p.queue.Depths, p.config.Logger)
+	}
 	p.ready = &readiness{logger: p.config.Logger, checks: map[string]func(context.Context) error{"database": p.store.Ping}}
 	if p.usesBucket() {
 		p.ready.checks["bucket"] = p.objects.Ping
@@ -161,8 +172,10 @@ func (p *program) build(cfg aws.Config) error {
 		if err != nil {
 			return fmt.Errorf("--content-types: %w", err)
 		}
+		hub := watch.NewHub(p.store, time.Now, p.config.Logger, watch.NewMetrics(p.registry))
+		p.jobs = append(p.jobs, hub.Run)
 		rpc.Register(mux, p.withAdmin(rpc.Config{
-			Store: p.store, Objects: p.objects, Claimer: claim.New(p.store, p.objects),
+			Store: p.store, Objects: p.objects, Claimer: claim.New(p.store, p.objects), Watcher: hub, Stopping: p.stopping,
 			Authenticate: p.config.Authenticate, Keys: p.keys,
 			Limits: rpc.Limits{MaxSizeBytes: p.config.API.MaxSize, ContentTypes: types},
 			URLTTL: p.config.API.URLTTL, DownloadTTL: p.config.API.DownloadTTL,
@@ -175,7 +188,7 @@ func (p *program) build(cfg aws.Config) error {
 		}
 	}
 	if p.has("consumer") {
-		if err := p.buildConsumer(cfg); err != nil {
+		if err := p.buildConsumer(); err != nil {
 			return err
 		}
 	}
@@ -193,10 +206,9 @@ func (p *program) build(cfg aws.Config) error {
 	return nil
 }
 
-func (p *program) buildConsumer(cfg aws.Config) error {
-	q := queue.New(awsclient.SQS(cfg), p.config.Consumer.QueueURL, queue.DefaultRetry)
+func (p *program) buildConsumer() error {
 	c, err := consumer.New(p.config.Consumer.config(p.config.Bucket.Bucket, p.keys), consumer.Parts{
-		Queue: q, Lander: p.store, Log: p.config.Logger, Metrics: consumer.NewMetrics(p.registry),
+		Queue: p.queue, Lander: p.store, Log: p.config.Logger, Metrics: consumer.NewMetrics(p.registry),
 		// Only what is wrong with a message itself may send it to the dead-letter queue. A schema that is not migrated,
 		// or rights that were taken away, are waited out.
 		Transient: func(err error) bool { return !postgres.Refused(err) },
@@ -204,9 +216,8 @@ func (p *program) buildConsumer(cfg aws.Config) error {
 	if err != nil {
 		return err
 	}
-	depths := newQueueDepths(q.Depths, p.config.Logger)
-	p.registry.MustRegister(depths)
-	p.ready.checks["queue"] = depths.Check
+	p.registry.MustRegister(p.depths)
+	p.ready.checks["queue"] = p.depths.Check
 	p.jobs = append(p.jobs, c.Run)
 	return nil
 }
@@ -229,6 +240,17 @@ func (p *program) reconciler(c reconcile.Config) (*reconcile.Reconciler, error) 
 // drainTime is how long calls that are under way may go on after the signal to stop.
 const drainTime = 20 * time.Second
 
+// close closes the database, when what was changed has been announced.
+func (p *program) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
+	defer cancel()
+	p.store.Announced(ctx)
+	p.db.Close()
+}
+
+// announceTime is how long a process that ends goes on telling others what it has changed.
+const announceTime = time.Second
+
 // heapFloor is what the garbage collector is made to take for live memory. What lives in a process that consumes is some
 // megabytes, and it makes a hundred times as much garbage a second: without a floor a fifth of its processor time goes
 // into collecting that, over and over. The floor itself is never touched, and so takes no memory; but as much garbage
@@ -239,7 +261,7 @@ const heapFloor = 32 << 20
 // ends the others.
 func (p *program) Run(ctx context.Context) error {
 	defer runtime.KeepAlive(make([]byte, heapFloor))
-	defer p.db.Close()
+	defer p.close()
 	logger := p.config.Logger
 	server := &http.Server{
 		Handler:           withBodyTime(bodyTime, p.handler),
@@ -262,6 +284,7 @@ func (p *program) Run(ctx context.Context) error {
 		<-ctx.Done()
 		logger.Info("stopping")
 		p.ready.Stop()
+		close(p.stopping)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		if err := server.Shutdown(drain); err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,9 +69,16 @@ func TestConfirmsAreGathered(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(200 * time.Millisecond) // they are all there
+	f.await(t, n) // but for the empty one, and the two that are under way
 	release()
 	others.Wait()
+	var statements int
+	if err := held.QueryRowContext(t.Context(), `SELECT count(DISTINCT xmin::text) FROM coatcheck.media WHERE state = 'confirmed'`).Scan(&statements); err != nil {
+		t.Fatal(err)
+	}
+	if statements > 3 {
+		t.Errorf("%d statements have confirmed them, want 3", statements)
+	}
 	if m := f.get(t, ms[30].ID); m.State != media.StateUploaded {
 		t.Errorf("the one that is held is %s", m.State)
 	}

@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -29,9 +32,16 @@ func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sq
 	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
 }
 
-// WaitingInserts is how many calls wait for the statements that are under way.
-func (s *Store) WaitingInserts() int {
-	s.inserts.mu.Lock()
-	defer s.inserts.mu.Unlock()
-	return len(s.inserts.waiting)
+// Waiting is how many calls wait for the statements that are under way.
+func (s *Store) Waiting() int { return s.inserts.length() + s.confirms.length() }
+
+func (g *gatherer[T]) length() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}
+
+// Announce sends an announcement at once.
+func (s *Store) Announce(ctx context.Context, ids []uuid.UUID) (heard bool, err error) {
+	return s.announce(ctx, ids)
 }

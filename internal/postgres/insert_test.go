@@ -36,12 +36,12 @@ func holdWrites(t *testing.T, f *fixture) (release func()) {
 	}
 }
 
-// awaitInserts waits until so many calls wait for the two statements that are under way.
-func (f *fixture) awaitInserts(t *testing.T, n int) {
+// await waits until so many calls wait for the two statements that are under way.
+func (f *fixture) await(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); f.WaitingInserts() < n; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); f.Waiting() < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d calls wait, want %d", f.WaitingInserts(), n)
+			t.Fatalf("%d calls wait, want %d", f.Waiting(), n)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestInsertsAreGathered(t *testing.T) {
 			}
 		})
 	}
-	f.awaitInserts(t, 18)
+	f.await(t, 18)
 	release()
 	wg.Wait()
 	db, err := postgres.Open(f.url, 1)
@@ -94,7 +94,7 @@ func TestGatheredInsertsAreAnsweredApart(t *testing.T) {
 		}
 		wg.Go(func() { _, errs[i] = f.Create(t.Context(), drafts[i]) })
 	}
-	f.awaitInserts(t, calls-2)
+	f.await(t, calls-2)
 	release()
 	wg.Wait()
 	for i := range calls {
@@ -128,7 +128,7 @@ func TestInsertIsNotWaitedFor(t *testing.T) {
 			impatient <- err
 		})
 	}
-	f.awaitInserts(t, len(drafts)-2)
+	f.await(t, len(drafts)-2)
 	cancel()
 	wg.Wait()
 	for range drafts {

@@ -24,6 +24,7 @@ type Store struct {
 	confirms gatherer[*confirmation]
 	// unprepared says that what is between here and Postgres does not keep prepared statements.
 	unprepared atomic.Bool
+	announcer  *announcer
 }
 
 // NewStore returns a store that gives new rows these windows. now is the only clock that it asks; each statement and
@@ -32,6 +33,7 @@ func NewStore(db *bun.DB, windows media.Windows, now func() time.Time, metrics *
 	s := &Store{db: db, windows: windows, now: now, metrics: metrics}
 	s.inserts.together = s.insertTogether
 	s.confirms.together = s.confirmTogether
+	s.announcer = &announcer{send: s.announce, done: metrics.announcements}
 	return s
 }
 

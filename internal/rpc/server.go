@@ -19,6 +19,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/auth"
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
+	"github.com/coatcheck/coatcheck/internal/watch"
 	"github.com/coatcheck/coatcheck/proto/coatcheck/v1/coatcheckv1connect"
 )
 
@@ -35,6 +36,11 @@ type Claimer interface {
 	Confirm(ctx context.Context, scope media.Scope, claims []media.Claim) ([]*media.Media, error)
 }
 
+// Watcher tells of changes of media.
+type Watcher interface {
+	Watch(ctx context.Context, scope media.Scope, ids []uuid.UUID) (*watch.Watch, error)
+}
+
 // Objects presigns requests to the bucket.
 type Objects interface {
 	PresignPut(ctx context.Context, m *media.Media, ttl time.Duration) (media.Presigned, error)
@@ -46,6 +52,7 @@ type Config struct {
 	Store        Store
 	Objects      Objects
 	Claimer      Claimer
+	Watcher      Watcher
 	Authenticate auth.Authenticator
 	Keys         media.Keys
 	Limits       Limits
@@ -59,14 +66,17 @@ type Config struct {
 	// Transient tells faults of the servers behind that will pass.
 	Transient func(error) bool
 	// Ready answers nil when the process can do its job; the gRPC health service asks it.
-	Ready   func(context.Context) error
-	Now     func() time.Time
-	Logger  *slog.Logger
-	Metrics *Metrics
+	Ready func(context.Context) error
+	// Stopping is closed when the process is to stop: streams end then. Nil: never.
+	Stopping <-chan struct{}
+	Now      func() time.Time
+	Logger   *slog.Logger
+	Metrics  *Metrics
 
-	// Reconciles and BeginReconcile are what AdminService needs: it is served when both are set.
+	// Reconciles, BeginReconcile and what follows are what AdminService needs: it is served when the first two are set.
 	Reconciles     Reconciles
 	BeginReconcile BeginReconcile
+	Overviews      Overviews
 	// ReconcileSettings are those of a run for which the operator names none.
 	ReconcileSettings reconcile.Settings
 }
@@ -85,9 +95,9 @@ func Register(mux *http.ServeMux, c Config) {
 		connect.WithReadMaxBytes(maxRequestBytes),
 		connect.WithCompressMinBytes(compressFrom),
 		connect.WithInterceptors(
-			c.Metrics.interceptor(),
-			connect.UnaryInterceptorFunc(errorMapper{logger: c.Logger, transient: c.Transient}.intercept),
-			connect.UnaryInterceptorFunc(validateRequests),
+			c.Metrics,
+			errorMapper{logger: c.Logger, transient: c.Transient},
+			validator{},
 		),
 		connect.WithRecover(func(ctx context.Context, spec connect.Spec, _ http.Header, panicked any) error {
 			c.Logger.ErrorContext(ctx, "call panicked", "procedure", spec.Procedure, "panic", panicked)
@@ -95,10 +105,14 @@ func Register(mux *http.ServeMux, c Config) {
 		}),
 	}
 	crossOrigin := newCORS(c.AllowedOrigins)
-	handle := func(path string, handler http.Handler) { mux.Handle(path, crossOrigin.Handler(handler)) }
+	handle := func(path string, handler http.Handler) {
+		mux.Handle(path, crossOrigin.Handler(withWriteTime(writeTime, handler)))
+	}
+	life := life{stopping: c.Stopping, alive: aliveEvery, limit: streamLimit}
 
 	path, handler := coatcheckv1connect.NewUploadServiceHandler(&uploads{
 		store: c.Store, objects: c.Objects, keys: c.Keys, limits: c.Limits, urlTTL: c.URLTTL, now: c.Now,
+		watcher: c.Watcher, life: life,
 	}, options...)
 	handle(path, auth.Require(auth.Tenants(c.Authenticate), handler))
 	path, handler = coatcheckv1connect.NewMediaServiceHandler(&medias{
@@ -109,6 +123,7 @@ func Register(mux *http.ServeMux, c Config) {
 	if c.Reconciles != nil && c.BeginReconcile != nil {
 		path, handler = coatcheckv1connect.NewAdminServiceHandler(&admin{
 			reconciles: c.Reconciles, begin: c.BeginReconcile, settings: c.ReconcileSettings, logger: c.Logger,
+			overviews: c.Overviews, life: life,
 		}, options...)
 		handle(path, auth.Require(auth.Operators(c.Authenticate), handler))
 		services = append(services, coatcheckv1connect.AdminServiceName)
