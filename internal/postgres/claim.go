@@ -61,7 +61,7 @@ func (s *Store) Confirm(ctx context.Context, scope media.Scope, claims []media.C
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.entered(media.StateConfirmed, "", len(changed))
+	s.entered(media.StateConfirmed, "", len(changed), idsOf(changed)...)
 	return confirmed, nil
 }
 
@@ -120,7 +120,7 @@ func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims [
 	for i := range rows {
 		confirmed[at[rows[i].ID]] = rows[i].media()
 	}
-	s.metrics.entered(media.StateConfirmed, "", len(confirmed))
+	s.entered(media.StateConfirmed, "", len(confirmed), idsOf(confirmed)...)
 	return confirmed, nil
 }
 
@@ -157,7 +157,7 @@ func (s *Store) Discard(ctx context.Context, scope media.Scope, id uuid.UUID, e 
 		return nil, err
 	}
 	if changed {
-		s.metrics.entered(m.State, m.Reason, 1)
+		s.entered(m.State, m.Reason, 1, m.ID)
 	}
 	return m, nil
 }

@@ -15,11 +15,12 @@ import (
 
 // Store keeps media. It is safe for concurrent use, by any number of processes.
 type Store struct {
-	db       *bun.DB
-	windows  media.Windows
-	now      func() time.Time
-	metrics  *Metrics
-	inserter *inserter
+	db        *bun.DB
+	windows   media.Windows
+	now       func() time.Time
+	metrics   *Metrics
+	inserter  *inserter
+	announcer *announcer
 }
 
 // NewStore returns a store that gives new rows these windows. now is the only clock that it asks; each statement and
@@ -27,6 +28,7 @@ type Store struct {
 func NewStore(db *bun.DB, windows media.Windows, now func() time.Time, metrics *Metrics) *Store {
 	s := &Store{db: db, windows: windows, now: now, metrics: metrics}
 	s.inserter = &inserter{insert: s.insertPending}
+	s.announcer = &announcer{send: s.announce, done: metrics.announcements}
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun/schema"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -103,7 +104,7 @@ func (s *Store) ExpireUploads(ctx context.Context, ms []*media.Media) (int, erro
 	if err != nil {
 		return 0, fmt.Errorf("expiring uploads: %w", err)
 	}
-	s.metrics.entered(media.StateDeleting, media.ReasonNeverUploaded, n)
+	s.entered(media.StateDeleting, media.ReasonNeverUploaded, n, idsOf(ms)...)
 	return n, nil
 }
 
@@ -122,12 +123,12 @@ FROM due WHERE m.id = due.id`
 // ExpireClaims makes UPLOADED media whose claim window is over DELETING as unclaimed, up to limit, and returns how
 // many. A confirmation that holds a row's lock keeps it (R1).
 func (s *Store) ExpireClaims(ctx context.Context, limit int) (int, error) {
-	n, err := s.exec(ctx, expireClaimsSQL, leaseArgs{Now: s.time(), Limit: limit}, limit)
+	ids, err := s.change(ctx, expireClaimsSQL, leaseArgs{Now: s.time(), Limit: limit}, limit)
 	if err != nil {
 		return 0, fmt.Errorf("expiring claims: %w", err)
 	}
-	s.metrics.entered(media.StateDeleting, media.ReasonUnclaimed, n)
-	return n, nil
+	s.entered(media.StateDeleting, media.ReasonUnclaimed, len(ids), ids...)
+	return len(ids), nil
 }
 
 const finishSQL = `
@@ -146,7 +147,7 @@ func (s *Store) FinishDeleting(ctx context.Context, ms []*media.Media) (int, err
 	if err != nil {
 		return 0, fmt.Errorf("recording deletions: %w", err)
 	}
-	s.metrics.entered(media.StateDeleted, "", n)
+	s.entered(media.StateDeleted, "", n, idsOf(ms)...)
 	return n, nil
 }
 
@@ -196,6 +197,17 @@ func (s *Store) exec(ctx context.Context, query string, args any, limit int) (in
 	}
 	n, err := result.RowsAffected()
 	return int(n), err
+}
+
+// change is exec for a statement on coatcheck.media AS m, and returns which rows it changed.
+func (s *Store) change(ctx context.Context, query string, args any, limit int) (ids []uuid.UUID, err error) {
+	if limit == 0 {
+		return nil, nil
+	}
+	if err := s.db.NewRaw(query+" RETURNING m.id", args).Scan(ctx, &ids); err != nil {
+		return nil, unusable(err)
+	}
+	return ids, nil
 }
 
 // Due returns up to limit media in a state that a sweep would take now, after the one named by its due time and id

@@ -13,18 +13,18 @@ import (
 	"github.com/coatcheck/coatcheck/internal/auth"
 	"github.com/coatcheck/coatcheck/internal/media"
 	coatcheckv1 "github.com/coatcheck/coatcheck/proto/coatcheck/v1"
-	"github.com/coatcheck/coatcheck/proto/coatcheck/v1/coatcheckv1connect"
 )
 
 // uploads implements UploadService.
 type uploads struct {
-	coatcheckv1connect.UnimplementedUploadServiceHandler
 	store   Store
 	objects Objects
 	keys    media.Keys
 	limits  Limits
 	urlTTL  time.Duration
 	now     func() time.Time
+	watcher Watcher
+	life    life
 }
 
 var errNoOwner = connect.NewError(connect.CodeInvalidArgument,
