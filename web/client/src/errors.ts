@@ -78,6 +78,11 @@ export function aborted(signal: AbortSignal): UploadError {
   return new UploadError("aborted", "the upload was cancelled", { cause: signal.reason });
 }
 
+/** unreadable is the error of a file that the browser cannot read any more. */
+export function unreadable(cause: unknown): UploadError {
+  return new UploadError("file_changed", "the file cannot be read: it was moved, deleted or changed after it was chosen; choose it again", { cause });
+}
+
 /** fromService makes an UploadError of what a call of the service was answered with. */
 export function fromService(error: unknown): UploadError {
   if (error instanceof UploadError) return error;

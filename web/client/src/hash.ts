@@ -1,4 +1,4 @@
-import { aborted, UploadError } from "./errors.js";
+import { aborted, unreadable } from "./errors.js";
 import type { HashAnswer, HashRequest } from "./hash-worker.js";
 import { abortable } from "./wait.js";
 
@@ -12,10 +12,6 @@ interface Job {
 }
 
 class NoWorker extends Error {}
-
-function unreadable(cause: unknown): UploadError {
-  return new UploadError("file_changed", "the file cannot be read: it was moved, deleted or changed after it was chosen; choose it again", { cause });
-}
 
 /**
  * createHash hashes in one worker for all files, which is there only while there is something to hash: it is faster than

@@ -1,4 +1,4 @@
-import { aborted, UploadError } from "./errors.js";
+import { aborted, unreadable, UploadError } from "./errors.js";
 import type { PresignedRequest } from "./gen/coatcheck/v1/media_pb.js";
 
 /** Put sends a file by a presigned request. It succeeds too when S3 says that the object is there already. */
@@ -22,9 +22,7 @@ export const put: Put = async (request, file, told, signal) => {
     return;
   }
   // A file that was changed or deleted since it was chosen ends as a network error does.
-  await file.slice(0, 1).arrayBuffer().catch((cause: unknown) => {
-    throw new UploadError("file_changed", "the file cannot be read: it was moved, deleted or changed after it was chosen; choose it again", { cause });
-  });
+  await file.slice(0, 1).arrayBuffer().catch((cause: unknown) => Promise.reject(unreadable(cause)));
   throw new UploadError("network", "the file did not reach S3: the device is offline, something blocks the request, or the bucket's CORS rules do not name this page's origin");
 };
 
@@ -84,5 +82,5 @@ export function refusal(status: number, body: string): UploadError | undefined {
   if (status >= 500 || status === 409 || status === 408 || status === 429 || code === "RequestTimeout") {
     return new UploadError("unavailable", `S3 does not take the file now (${code}): try again later`, details);
   }
-  return new UploadError("s3_refused", `S3 refused the file (${code}): something between page and S3 changes the request, or the service may not write to the bucket`, details);
+  return new UploadError("s3_refused", `S3 refused the file (${code}): something between page and S3 changes the request, the file has another size by now, or the service may not write to the bucket`, details);
 }
