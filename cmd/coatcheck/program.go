@@ -28,6 +28,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 	"github.com/coatcheck/coatcheck/internal/rpc"
 	"github.com/coatcheck/coatcheck/internal/sweep"
+	"github.com/coatcheck/coatcheck/internal/watch"
 )
 
 // programConfig is all that a process needs to be told.
@@ -57,12 +58,13 @@ type program struct {
 	listener net.Listener
 	handler  http.Handler
 	jobs     []func(context.Context) error // the loops of its roles
+	stopping chan struct{}                 // closed when streams are to end
 }
 
 // newProgram checks the settings, opens the database, and makes sure that it is the right one for the bucket. The
 // caller ends it by Run.
 func newProgram(ctx context.Context, c programConfig, cfg aws.Config) (_ *program, err error) {
-	p := &program{config: c, registry: prometheus.NewRegistry()}
+	p := &program{config: c, registry: prometheus.NewRegistry(), stopping: make(chan struct{})}
 	if err := settle(c.Windows, &p.config.API); err != nil {
 		return nil, err
 	}
@@ -160,8 +162,10 @@ func (p *program) build(cfg aws.Config) error {
 		if err != nil {
 			return fmt.Errorf("--content-types: %w", err)
 		}
+		hub := watch.NewHub(p.store, time.Now, p.config.Logger, watch.NewMetrics(p.registry))
+		p.jobs = append(p.jobs, hub.Run)
 		rpc.Register(mux, p.withAdmin(rpc.Config{
-			Store: p.store, Objects: p.objects, Claimer: claim.New(p.store, p.objects),
+			Store: p.store, Objects: p.objects, Claimer: claim.New(p.store, p.objects), Watcher: hub, Stopping: p.stopping,
 			Authenticate: p.config.Authenticate, Keys: p.keys,
 			Limits: rpc.Limits{MaxSizeBytes: p.config.API.MaxSize, ContentTypes: types},
 			URLTTL: p.config.API.URLTTL, DownloadTTL: p.config.API.DownloadTTL,
@@ -224,6 +228,17 @@ func (p *program) reconciler(c reconcile.Config) (*reconcile.Reconciler, error) 
 // drainTime is how long calls that are under way may go on after the signal to stop.
 const drainTime = 20 * time.Second
 
+// close closes the database, when what was changed has been announced.
+func (p *program) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), announceTime)
+	defer cancel()
+	p.store.Announced(ctx)
+	p.db.Close()
+}
+
+// announceTime is how long a process that ends goes on telling others what it has changed.
+const announceTime = time.Second
+
 // heapFloor is what the garbage collector is made to take for live memory. What lives in a process that consumes is some
 // megabytes, and it makes a hundred times as much garbage a second: without a floor a fifth of its processor time goes
 // into collecting that, over and over. The floor itself is never touched, and so takes no memory; but as much garbage
@@ -234,7 +249,7 @@ const heapFloor = 32 << 20
 // ends the others.
 func (p *program) Run(ctx context.Context) error {
 	defer runtime.KeepAlive(make([]byte, heapFloor))
-	defer p.db.Close()
+	defer p.close()
 	logger := p.config.Logger
 	server := &http.Server{
 		Handler:           withBodyTime(bodyTime, p.handler),
@@ -257,6 +272,7 @@ func (p *program) Run(ctx context.Context) error {
 		<-ctx.Done()
 		logger.Info("stopping")
 		p.ready.Stop()
+		close(p.stopping)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
 		if err := server.Shutdown(drain); err != nil {

@@ -56,7 +56,7 @@ func (c *reconcileCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := p.open(ctx, aws); err != nil {
 		return err
 	}
-	defer p.db.Close()
+	defer p.close()
 	config := reconcile.DefaultConfig()
 	config.Settings, config.Concurrency = c.settings(), c.Concurrency
 	config.Settings.DryRun = c.DryRun

@@ -37,7 +37,7 @@ func (c *sweepCommand) Run(ctx context.Context, s streams) error {
 	if err := p.open(ctx, aws); err != nil {
 		return err
 	}
-	defer p.db.Close()
+	defer p.close()
 	sweeper, err := p.sweeper()
 	if err != nil {
 		return err

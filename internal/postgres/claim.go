@@ -59,7 +59,7 @@ func (s *Store) Confirm(ctx context.Context, scope media.Scope, claims []media.C
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.entered(media.StateConfirmed, "", len(changed))
+	s.entered(media.StateConfirmed, "", len(changed), idsOf(changed)...)
 	return confirmed, nil
 }
 
@@ -96,7 +96,7 @@ func (s *Store) Discard(ctx context.Context, scope media.Scope, id uuid.UUID, e 
 		return nil, err
 	}
 	if changed {
-		s.metrics.entered(m.State, m.Reason, 1)
+		s.entered(m.State, m.Reason, 1, m.ID)
 	}
 	return m, nil
 }

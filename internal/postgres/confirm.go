@@ -56,7 +56,6 @@ func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims [
 	if err := s.confirms.Do(ctx, c); err != nil || c.rows == nil {
 		return nil, err
 	}
-	s.metrics.entered(media.StateConfirmed, "", len(claims))
 	at := make(map[uuid.UUID]*media.Media, len(claims))
 	for i := range c.rows {
 		at[c.rows[i].ID] = c.rows[i].media()
@@ -65,6 +64,7 @@ func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims [
 	for i, claim := range claims {
 		confirmed[i] = at[claim.MediaID]
 	}
+	s.entered(media.StateConfirmed, "", len(confirmed), idsOf(confirmed)...)
 	return confirmed, nil
 }
 

@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -36,4 +39,9 @@ func (g *gatherer[T]) length() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.waiting)
+}
+
+// Announce sends an announcement at once.
+func (s *Store) Announce(ctx context.Context, ids []uuid.UUID) (heard bool, err error) {
+	return s.announce(ctx, ids)
 }

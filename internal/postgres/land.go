@@ -91,7 +91,7 @@ func (s *Store) Land(ctx context.Context, source media.Source, landings []media.
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.landed(source, results)
+	s.landed(source, results)
 	return results, nil
 }
 

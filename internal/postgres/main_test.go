@@ -49,7 +49,11 @@ type fixture struct {
 
 func newStore(t *testing.T) *fixture {
 	t.Helper()
-	url := pgtest.New(t)
+	return storeAt(t, pgtest.New(t))
+}
+
+func storeAt(t *testing.T, url string) *fixture {
+	t.Helper()
 	db, err := postgres.Open(url, 8)
 	if err != nil {
 		t.Fatal(err)

@@ -8,9 +8,10 @@ import (
 
 // Metrics counts changes of state, each once, after its commit.
 type Metrics struct {
-	landings *prometheus.CounterVec
-	states   *prometheus.CounterVec
-	purged   prometheus.Counter
+	landings      *prometheus.CounterVec
+	states        *prometheus.CounterVec
+	purged        prometheus.Counter
+	announcements *prometheus.CounterVec
 }
 
 // NewMetrics registers the store's metrics.
@@ -28,8 +29,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "coatcheck_media_purged_total",
 			Help: "Tombstones forgotten.",
 		}),
+		announcements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "coatcheck_announcements_total",
+			Help: "Changes of media that were announced to those who watch: sent; unheard, when nobody watched; dropped, when Postgres did not answer or could not keep up.",
+		}, []string{"result"}),
 	}
-	reg.MustRegister(m.landings, m.states, m.purged)
+	reg.MustRegister(m.landings, m.states, m.purged, m.announcements)
+	for _, result := range []string{"sent", "unheard", "dropped"} { // a series that begins with its first does not show as an increase
+		m.announcements.WithLabelValues(result)
+	}
 	return m
 }
 

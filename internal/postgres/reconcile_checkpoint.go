@@ -74,8 +74,8 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 	if err != nil {
 		return fmt.Errorf("recording what was found: %w", err)
 	}
-	s.metrics.landed(media.SourceReconcile, done.Landed)
-	s.metrics.entered(media.StateConfirmed, "", len(done.Adopted))
+	s.landed(media.SourceReconcile, done.Landed)
+	s.metrics.entered(media.StateConfirmed, "", len(done.Adopted)) // nobody can be watching what there was not
 	sh.Position, sh.Counts, sh.Phase = b.Position, after, next
 	return nil
 }

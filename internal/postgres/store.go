@@ -16,12 +16,13 @@ import (
 
 // Store keeps media. It is safe for concurrent use, by any number of processes.
 type Store struct {
-	db       *bun.DB
-	windows  media.Windows
-	now      func() time.Time
-	metrics  *Metrics
-	inserts  gatherer[insertion]
-	confirms gatherer[*confirmation]
+	db        *bun.DB
+	windows   media.Windows
+	now       func() time.Time
+	metrics   *Metrics
+	inserts   gatherer[insertion]
+	confirms  gatherer[*confirmation]
+	announcer *announcer
 	// unprepared says that what is between here and Postgres does not keep prepared statements.
 	unprepared atomic.Bool
 }
@@ -32,6 +33,7 @@ func NewStore(db *bun.DB, windows media.Windows, now func() time.Time, metrics *
 	s := &Store{db: db, windows: windows, now: now, metrics: metrics}
 	s.inserts.together = s.insertTogether
 	s.confirms.together = s.confirmTogether
+	s.announcer = &announcer{send: s.announce, done: metrics.announcements}
 	return s
 }
 

@@ -101,7 +101,7 @@ func (s *Store) ExpireUploads(ctx context.Context, ms []*media.Media, lease time
 	if err != nil {
 		return nil, unusable(fmt.Errorf("expiring uploads: %w", err))
 	}
-	s.metrics.entered(media.StateDeleting, media.ReasonNeverUploaded, len(expired))
+	s.entered(media.StateDeleting, media.ReasonNeverUploaded, len(expired), idsOf(expired)...)
 	return expired, nil
 }
 
@@ -120,7 +120,7 @@ func (s *Store) ExpireClaims(ctx context.Context, limit int, lease time.Duration
 	if err != nil {
 		return nil, unusable(fmt.Errorf("expiring claims: %w", err))
 	}
-	s.metrics.entered(media.StateDeleting, media.ReasonUnclaimed, len(expired))
+	s.entered(media.StateDeleting, media.ReasonUnclaimed, len(expired), idsOf(expired)...)
 	return expired, nil
 }
 
@@ -138,7 +138,7 @@ func (s *Store) FinishDeleting(ctx context.Context, ms []*media.Media) (int, err
 	if err != nil {
 		return 0, fmt.Errorf("recording deletions: %w", err)
 	}
-	s.metrics.entered(media.StateDeleted, "", n)
+	s.entered(media.StateDeleted, "", n, idsOf(ms)...)
 	return n, nil
 }
 

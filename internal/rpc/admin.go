@@ -16,6 +16,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 	coatcheckv1 "github.com/coatcheck/coatcheck/proto/coatcheck/v1"
+	"github.com/coatcheck/coatcheck/proto/coatcheck/v1/coatcheckv1connect"
 )
 
 // Reconciles keeps reconciliations, and what they found.
@@ -43,6 +44,7 @@ const defaultRuns = 20
 
 // admin implements AdminService. All who get here are operators.
 type admin struct {
+	coatcheckv1connect.UnimplementedAdminServiceHandler
 	reconciles Reconciles
 	begin      BeginReconcile
 	settings   reconcile.Settings

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/watch"
 	coatcheckv1 "github.com/coatcheck/coatcheck/proto/coatcheck/v1"
 )
 
@@ -99,7 +100,8 @@ type errorMapper struct {
 	transient func(error) bool
 }
 
-func (e errorMapper) intercept(next connect.UnaryFunc) connect.UnaryFunc {
+// WrapUnary implements [connect.Interceptor].
+func (e errorMapper) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		answer, err := next(ctx, req)
 		if err == nil {
@@ -107,6 +109,21 @@ func (e errorMapper) intercept(next connect.UnaryFunc) connect.UnaryFunc {
 		}
 		return nil, e.answer(ctx, req.Spec().Procedure, err)
 	}
+}
+
+// WrapStreamingHandler implements [connect.Interceptor].
+func (e errorMapper) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		if err := next(ctx, conn); err != nil {
+			return e.answer(ctx, conn.Spec().Procedure, err)
+		}
+		return nil
+	}
+}
+
+// WrapStreamingClient implements [connect.Interceptor].
+func (e errorMapper) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
 }
 
 func (e errorMapper) answer(ctx context.Context, procedure string, err error) error {
@@ -120,6 +137,9 @@ func (e errorMapper) answer(ctx context.Context, procedure string, err error) er
 		return refuse(batch.Error(), batch.Items)
 	}
 	switch {
+	case errors.Is(err, watch.ErrFull):
+		e.logger.WarnContext(ctx, "watch refused", "procedure", procedure, "watches", watch.MaxWatches)
+		return connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%w (%d): try again, or ask GetUpload now and then", err, watch.MaxWatches))
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return connect.NewError(connect.CodeCanceled, errors.New("the caller went away"))
 	case errors.Is(err, context.DeadlineExceeded):

@@ -41,6 +41,7 @@ type service struct {
 	s3      *s3.Client
 	aws     *awsemu.Server
 	db      io.Closer
+	dbURL   string
 	log     *syncBuffer
 	tokens  map[string]string // by tenant; an operator's by "*"
 
@@ -64,7 +65,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func newService(t *testing.T, change ...func(*rpc.Config)) *service {
+func newService(t testing.TB, change ...func(*rpc.Config)) *service {
 	t.Helper()
 	emulator, err := awsemu.New(awsemu.Config{})
 	if err != nil {
@@ -82,7 +83,8 @@ func newService(t *testing.T, change ...func(*rpc.Config)) *service {
 	if _, err := s.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(pgtest.New(t), 8)
+	s.dbURL = pgtest.New(t)
+	db, err := postgres.Open(s.dbURL, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +135,11 @@ func newService(t *testing.T, change ...func(*rpc.Config)) *service {
 	}
 	mux := http.NewServeMux()
 	rpc.Register(mux, c)
-	server := httptest.NewServer(mux)
+	server := httptest.NewUnstartedServer(mux)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s

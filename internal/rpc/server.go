@@ -19,6 +19,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/auth"
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
+	"github.com/coatcheck/coatcheck/internal/watch"
 	"github.com/coatcheck/coatcheck/proto/coatcheck/v1/coatcheckv1connect"
 )
 
@@ -35,6 +36,11 @@ type Claimer interface {
 	Confirm(ctx context.Context, scope media.Scope, claims []media.Claim) ([]*media.Media, error)
 }
 
+// Watcher tells of changes of media.
+type Watcher interface {
+	Watch(ctx context.Context, scope media.Scope, ids []uuid.UUID) (*watch.Watch, error)
+}
+
 // Objects presigns requests to the bucket.
 type Objects interface {
 	PresignPut(ctx context.Context, m *media.Media, ttl time.Duration) (media.Presigned, error)
@@ -46,6 +52,7 @@ type Config struct {
 	Store        Store
 	Objects      Objects
 	Claimer      Claimer
+	Watcher      Watcher
 	Authenticate auth.Authenticator
 	Keys         media.Keys
 	Limits       Limits
@@ -59,10 +66,12 @@ type Config struct {
 	// Transient tells faults of the servers behind that will pass.
 	Transient func(error) bool
 	// Ready answers nil when the process can do its job; the gRPC health service asks it.
-	Ready   func(context.Context) error
-	Now     func() time.Time
-	Logger  *slog.Logger
-	Metrics *Metrics
+	Ready func(context.Context) error
+	// Stopping is closed when the process is to stop: streams end then. Nil: never.
+	Stopping <-chan struct{}
+	Now      func() time.Time
+	Logger   *slog.Logger
+	Metrics  *Metrics
 
 	// Reconciles and BeginReconcile are what AdminService needs: it is served when both are set.
 	Reconciles     Reconciles
@@ -85,9 +94,9 @@ func Register(mux *http.ServeMux, c Config) {
 		connect.WithReadMaxBytes(maxRequestBytes),
 		connect.WithCompressMinBytes(compressFrom),
 		connect.WithInterceptors(
-			c.Metrics.interceptor(),
-			connect.UnaryInterceptorFunc(errorMapper{logger: c.Logger, transient: c.Transient}.intercept),
-			connect.UnaryInterceptorFunc(validateRequests),
+			c.Metrics,
+			errorMapper{logger: c.Logger, transient: c.Transient},
+			validator{},
 		),
 		connect.WithRecover(func(ctx context.Context, spec connect.Spec, _ http.Header, panicked any) error {
 			c.Logger.ErrorContext(ctx, "call panicked", "procedure", spec.Procedure, "panic", panicked)
@@ -95,10 +104,14 @@ func Register(mux *http.ServeMux, c Config) {
 		}),
 	}
 	crossOrigin := newCORS(c.AllowedOrigins)
-	handle := func(path string, handler http.Handler) { mux.Handle(path, crossOrigin.Handler(handler)) }
+	handle := func(path string, handler http.Handler) {
+		mux.Handle(path, crossOrigin.Handler(withWriteTime(writeTime, handler)))
+	}
+	life := life{stopping: c.Stopping, alive: aliveEvery, limit: streamLimit}
 
 	path, handler := coatcheckv1connect.NewUploadServiceHandler(&uploads{
 		store: c.Store, objects: c.Objects, keys: c.Keys, limits: c.Limits, urlTTL: c.URLTTL, now: c.Now,
+		watcher: c.Watcher, life: life,
 	}, options...)
 	handle(path, auth.Require(auth.Tenants(c.Authenticate), handler))
 	path, handler = coatcheckv1connect.NewMediaServiceHandler(&medias{

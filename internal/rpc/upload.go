@@ -23,6 +23,8 @@ type uploads struct {
 	limits  Limits
 	urlTTL  time.Duration
 	now     func() time.Time
+	watcher Watcher
+	life    life
 }
 
 var errNoOwner = connect.NewError(connect.CodeInvalidArgument,

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	validatepb "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -14,34 +14,67 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 )
 
-// validateRequests enforces the rules that the protos declare. Its refusals carry the same detail as those of the
-// handlers, so a client has one way to tell which field is wrong.
-func validateRequests(next connect.UnaryFunc) connect.UnaryFunc {
+// validator enforces the rules that the protos declare. Its refusals carry the same detail as those of the handlers, so a
+// client has one way to tell which field is wrong.
+type validator struct{}
+
+// WrapUnary implements [connect.Interceptor].
+func (validator) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		message, ok := req.Any().(proto.Message)
-		if !ok {
-			return nil, fmt.Errorf("validating %s: %T is not a message", req.Spec().Procedure, req.Any())
+		if err := validate(req.Spec().Procedure, req.Any()); err != nil {
+			return nil, err
 		}
-		err := protovalidate.Validate(message)
-		invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
-		if !ok {
-			if err != nil {
-				return nil, fmt.Errorf("validating %s: %w", req.Spec().Procedure, err)
-			}
-			return next(ctx, req)
-		}
-		items := make([]*media.Error, len(invalid.Violations))
-		messages := make([]string, len(invalid.Violations))
-		for i, v := range invalid.Violations {
-			items[i] = media.Invalid(fieldPath(v.Proto.GetField()), v.Proto.GetRuleId(), "%s", v.Proto.GetMessage())
-			messages[i] = items[i].Message
-		}
-		return nil, refuse(strings.Join(messages, "; "), items)
+		return next(ctx, req)
 	}
 }
 
+// WrapStreamingHandler implements [connect.Interceptor].
+func (validator) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		return next(ctx, validated{conn})
+	}
+}
+
+// WrapStreamingClient implements [connect.Interceptor].
+func (validator) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// validated is a stream whose requests are held against the rules as they are received.
+type validated struct{ connect.StreamingHandlerConn }
+
+// Receive implements [connect.StreamingHandlerConn].
+func (v validated) Receive(message any) error {
+	if err := v.StreamingHandlerConn.Receive(message); err != nil {
+		return err
+	}
+	return validate(v.Spec().Procedure, message)
+}
+
+func validate(procedure string, received any) error {
+	message, ok := received.(proto.Message)
+	if !ok {
+		return fmt.Errorf("validating %s: %T is not a message", procedure, received)
+	}
+	err := protovalidate.Validate(message)
+	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
+	if !ok {
+		if err != nil {
+			return fmt.Errorf("validating %s: %w", procedure, err)
+		}
+		return nil
+	}
+	items := make([]*media.Error, len(invalid.Violations))
+	messages := make([]string, len(invalid.Violations))
+	for i, v := range invalid.Violations {
+		items[i] = media.Invalid(fieldPath(v.Proto.GetField()), v.Proto.GetRuleId(), "%s", v.Proto.GetMessage())
+		messages[i] = items[i].Message
+	}
+	return refuse(strings.Join(messages, "; "), items)
+}
+
 // fieldPath writes a violation's path with the names that JSON has, such as "uploads[2].sizeBytes".
-func fieldPath(path *validate.FieldPath) string {
+func fieldPath(path *validatepb.FieldPath) string {
 	var b strings.Builder
 	for _, element := range path.GetElements() {
 		if b.Len() > 0 {
@@ -49,9 +82,9 @@ func fieldPath(path *validate.FieldPath) string {
 		}
 		b.WriteString(jsonName(element.GetFieldName()))
 		switch s := element.GetSubscript().(type) {
-		case *validate.FieldPathElement_Index:
+		case *validatepb.FieldPathElement_Index:
 			fmt.Fprintf(&b, "[%d]", s.Index)
-		case *validate.FieldPathElement_StringKey:
+		case *validatepb.FieldPathElement_StringKey:
 			fmt.Fprintf(&b, "[%.70q]", s.StringKey)
 		}
 	}

@@ -56,10 +56,10 @@ func (w *crashWatch) leave() {
 }
 
 // crashPassive are effects at which nobody is killed unless a story is about them: they come or not as time goes by, and
-// change nothing, but for heartbeats.
+// change nothing, but for heartbeats. An announcement is one that nothing waits for.
 func crashPassive(e proxyEffect) bool {
 	return strings.HasPrefix(e.Name, "presigned ") || e.Name == "" || e.Name == "ChangeMessageVisibilityBatch" || e.Name == "GetQueueAttributes" ||
-		strings.HasPrefix(e.Name, `SELECT "r"."id"`) || strings.HasPrefix(e.Name, "SELECT phase, counts, leased_until") // a run's progress
+		strings.HasPrefix(e.Name, "SELECT coatcheck.announce") || strings.HasPrefix(e.Name, `SELECT "r"."id"`) || strings.HasPrefix(e.Name, "SELECT phase, counts, leased_until") // a run's progress
 }
 
 // isPoint reports whether an effect is one at which the process may be killed.

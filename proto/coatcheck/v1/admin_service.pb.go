@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -693,11 +694,664 @@ func (x *ListFindingsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetOverviewRequest asks for the overview.
+type GetOverviewRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOverviewRequest) Reset() {
+	*x = GetOverviewRequest{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOverviewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOverviewRequest) ProtoMessage() {}
+
+func (x *GetOverviewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOverviewRequest.ProtoReflect.Descriptor instead.
+func (*GetOverviewRequest) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{12}
+}
+
+// GetOverviewResponse holds it.
+type GetOverviewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The overview.
+	Overview      *Overview `protobuf:"bytes,1,opt,name=overview,proto3" json:"overview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOverviewResponse) Reset() {
+	*x = GetOverviewResponse{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOverviewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOverviewResponse) ProtoMessage() {}
+
+func (x *GetOverviewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOverviewResponse.ProtoReflect.Descriptor instead.
+func (*GetOverviewResponse) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetOverviewResponse) GetOverview() *Overview {
+	if x != nil {
+		return x.Overview
+	}
+	return nil
+}
+
+// WatchOverviewRequest asks for the overview, again and again.
+type WatchOverviewRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOverviewRequest) Reset() {
+	*x = WatchOverviewRequest{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOverviewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOverviewRequest) ProtoMessage() {}
+
+func (x *WatchOverviewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOverviewRequest.ProtoReflect.Descriptor instead.
+func (*WatchOverviewRequest) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{14}
+}
+
+// WatchOverviewResponse holds it.
+type WatchOverviewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The overview. Not set in a message that only shows that the stream is alive, of which there is one at least every 15
+	// seconds.
+	Overview      *Overview `protobuf:"bytes,1,opt,name=overview,proto3" json:"overview,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOverviewResponse) Reset() {
+	*x = WatchOverviewResponse{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOverviewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOverviewResponse) ProtoMessage() {}
+
+func (x *WatchOverviewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOverviewResponse.ProtoReflect.Descriptor instead.
+func (*WatchOverviewResponse) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *WatchOverviewResponse) GetOverview() *Overview {
+	if x != nil {
+		return x.Overview
+	}
+	return nil
+}
+
+// FindMediaRequest says what to look for.
+type FindMediaRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A media's id, its key, or the beginning of keys of at least 3 characters.
+	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// Largest number of media in the page: 1 to 100, or 0 for 20.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before, or empty for the first.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindMediaRequest) Reset() {
+	*x = FindMediaRequest{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindMediaRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindMediaRequest) ProtoMessage() {}
+
+func (x *FindMediaRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindMediaRequest.ProtoReflect.Descriptor instead.
+func (*FindMediaRequest) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *FindMediaRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *FindMediaRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *FindMediaRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// FindMediaResponse holds a page.
+type FindMediaResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The media of the page.
+	Media []*MediaRecord `protobuf:"bytes,1,rep,name=media,proto3" json:"media,omitempty"`
+	// Token of the next page, or empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The stray with exactly that key, when there is one: an object that no media explains.
+	Stray         *Stray `protobuf:"bytes,3,opt,name=stray,proto3" json:"stray,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindMediaResponse) Reset() {
+	*x = FindMediaResponse{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindMediaResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindMediaResponse) ProtoMessage() {}
+
+func (x *FindMediaResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindMediaResponse.ProtoReflect.Descriptor instead.
+func (*FindMediaResponse) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *FindMediaResponse) GetMedia() []*MediaRecord {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+func (x *FindMediaResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *FindMediaResponse) GetStray() *Stray {
+	if x != nil {
+		return x.Stray
+	}
+	return nil
+}
+
+// RunSweepRequest says how.
+type RunSweepRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Say what is due and change nothing.
+	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunSweepRequest) Reset() {
+	*x = RunSweepRequest{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunSweepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunSweepRequest) ProtoMessage() {}
+
+func (x *RunSweepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunSweepRequest.ProtoReflect.Descriptor instead.
+func (*RunSweepRequest) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RunSweepRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// RunSweepResponse holds the result.
+type RunSweepResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was done, or is due.
+	Sweep         *Sweep `protobuf:"bytes,1,opt,name=sweep,proto3" json:"sweep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunSweepResponse) Reset() {
+	*x = RunSweepResponse{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunSweepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunSweepResponse) ProtoMessage() {}
+
+func (x *RunSweepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunSweepResponse.ProtoReflect.Descriptor instead.
+func (*RunSweepResponse) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RunSweepResponse) GetSweep() *Sweep {
+	if x != nil {
+		return x.Sweep
+	}
+	return nil
+}
+
+// ListSweepsRequest asks for the newest passes.
+type ListSweepsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Largest number of them: 1 to 100, or 0 for 20.
+	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSweepsRequest) Reset() {
+	*x = ListSweepsRequest{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSweepsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSweepsRequest) ProtoMessage() {}
+
+func (x *ListSweepsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSweepsRequest.ProtoReflect.Descriptor instead.
+func (*ListSweepsRequest) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListSweepsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListSweepsResponse holds them.
+type ListSweepsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The passes, newest first.
+	Sweeps        []*Sweep `protobuf:"bytes,1,rep,name=sweeps,proto3" json:"sweeps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSweepsResponse) Reset() {
+	*x = ListSweepsResponse{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSweepsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSweepsResponse) ProtoMessage() {}
+
+func (x *ListSweepsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSweepsResponse.ProtoReflect.Descriptor instead.
+func (*ListSweepsResponse) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListSweepsResponse) GetSweeps() []*Sweep {
+	if x != nil {
+		return x.Sweeps
+	}
+	return nil
+}
+
+// ListDeadLettersRequest asks for dead letters.
+type ListDeadLettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Largest number of them: 1 to 100, or 0 for 20.
+	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadLettersRequest) Reset() {
+	*x = ListDeadLettersRequest{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadLettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadLettersRequest) ProtoMessage() {}
+
+func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
+func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListDeadLettersRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListDeadLettersResponse holds them.
+type ListDeadLettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Dead letters, as SQS gives them out: not all, and in no order.
+	DeadLetters   []*DeadLetter `protobuf:"bytes,1,rep,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadLettersResponse) Reset() {
+	*x = ListDeadLettersResponse{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadLettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadLettersResponse) ProtoMessage() {}
+
+func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadLettersResponse.ProtoReflect.Descriptor instead.
+func (*ListDeadLettersResponse) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListDeadLettersResponse) GetDeadLetters() []*DeadLetter {
+	if x != nil {
+		return x.DeadLetters
+	}
+	return nil
+}
+
+// DeadLetter is a message that the consumer gave up.
+type DeadLetter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SQS's id of the message.
+	MessageId string `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// When it was sent first.
+	SentAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
+	// How often it was received.
+	Receives int32 `protobuf:"varint,3,opt,name=receives,proto3" json:"receives,omitempty"`
+	// Why, as far as the message tells.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Its beginning, at most 4096 bytes; it comes from outside and may hold anything.
+	Body          string `protobuf:"bytes,5,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeadLetter) Reset() {
+	*x = DeadLetter{}
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeadLetter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeadLetter) ProtoMessage() {}
+
+func (x *DeadLetter) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_admin_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
+func (*DeadLetter) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_admin_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *DeadLetter) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetSentAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SentAt
+	}
+	return nil
+}
+
+func (x *DeadLetter) GetReceives() int32 {
+	if x != nil {
+		return x.Receives
+	}
+	return 0
+}
+
+func (x *DeadLetter) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
 var File_coatcheck_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_coatcheck_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	" coatcheck/v1/admin_service.proto\x12\fcoatcheck.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ccoatcheck/v1/reconcile.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe0\x02\n" +
+	" coatcheck/v1/admin_service.proto\x12\fcoatcheck.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bcoatcheck/v1/overview.proto\x1a\x1ccoatcheck/v1/reconcile.proto\x1a\x18coatcheck/v1/sweep.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x02\n" +
 	"\x15StartReconcileRequest\x12\x1c\n" +
 	"\adry_run\x18\x01 \x01(\bH\x00R\x06dryRun\x88\x01\x01\x12;\n" +
 	"\x06policy\x18\x02 \x01(\x0e2\x19.coatcheck.v1.StrayPolicyB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06policy\x12A\n" +
@@ -750,8 +1404,52 @@ const file_coatcheck_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"q\n" +
 	"\x14ListFindingsResponse\x121\n" +
 	"\bfindings\x18\x01 \x03(\v2\x15.coatcheck.v1.FindingR\bfindings\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb4\x04\n" +
-	"\fAdminService\x12[\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x14\n" +
+	"\x12GetOverviewRequest\"I\n" +
+	"\x13GetOverviewResponse\x122\n" +
+	"\boverview\x18\x01 \x01(\v2\x16.coatcheck.v1.OverviewR\boverview\"\x16\n" +
+	"\x14WatchOverviewRequest\"K\n" +
+	"\x15WatchOverviewResponse\x122\n" +
+	"\boverview\x18\x01 \x01(\v2\x16.coatcheck.v1.OverviewR\boverview\"\x8b\x02\n" +
+	"\x10FindMediaRequest\x12\xa5\x01\n" +
+	"\x05query\x18\x01 \x01(\tB\x8e\x01\xbaH\x8a\x01\xba\x01\x86\x01\n" +
+	"\n" +
+	"query.form\x12Qmust be a media's id, its key, or the beginning of a key, of 3 to 1024 characters\x1a%size(this) >= 3 && size(this) <= 1024R\x05query\x12&\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\"\x97\x01\n" +
+	"\x11FindMediaResponse\x12/\n" +
+	"\x05media\x18\x01 \x03(\v2\x19.coatcheck.v1.MediaRecordR\x05media\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
+	"\x05stray\x18\x03 \x01(\v2\x13.coatcheck.v1.StrayR\x05stray\"*\n" +
+	"\x0fRunSweepRequest\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"=\n" +
+	"\x10RunSweepResponse\x12)\n" +
+	"\x05sweep\x18\x01 \x01(\v2\x13.coatcheck.v1.SweepR\x05sweep\"4\n" +
+	"\x11ListSweepsRequest\x12\x1f\n" +
+	"\x05limit\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\x05limit\"A\n" +
+	"\x12ListSweepsResponse\x12+\n" +
+	"\x06sweeps\x18\x01 \x03(\v2\x13.coatcheck.v1.SweepR\x06sweeps\"9\n" +
+	"\x16ListDeadLettersRequest\x12\x1f\n" +
+	"\x05limit\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\x05limit\"V\n" +
+	"\x17ListDeadLettersResponse\x12;\n" +
+	"\fdead_letters\x18\x01 \x03(\v2\x18.coatcheck.v1.DeadLetterR\vdeadLetters\"\xa8\x01\n" +
+	"\n" +
+	"DeadLetter\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\tR\tmessageId\x123\n" +
+	"\asent_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\x12\x1a\n" +
+	"\breceives\x18\x03 \x01(\x05R\breceives\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04body\x18\x05 \x01(\tR\x04body2\xc2\b\n" +
+	"\fAdminService\x12W\n" +
+	"\vGetOverview\x12 .coatcheck.v1.GetOverviewRequest\x1a!.coatcheck.v1.GetOverviewResponse\"\x03\x90\x02\x01\x12_\n" +
+	"\rWatchOverview\x12\".coatcheck.v1.WatchOverviewRequest\x1a#.coatcheck.v1.WatchOverviewResponse\"\x03\x90\x02\x010\x01\x12Q\n" +
+	"\tFindMedia\x12\x1e.coatcheck.v1.FindMediaRequest\x1a\x1f.coatcheck.v1.FindMediaResponse\"\x03\x90\x02\x01\x12I\n" +
+	"\bRunSweep\x12\x1d.coatcheck.v1.RunSweepRequest\x1a\x1e.coatcheck.v1.RunSweepResponse\x12T\n" +
+	"\n" +
+	"ListSweeps\x12\x1f.coatcheck.v1.ListSweepsRequest\x1a .coatcheck.v1.ListSweepsResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\x0fListDeadLetters\x12$.coatcheck.v1.ListDeadLettersRequest\x1a%.coatcheck.v1.ListDeadLettersResponse\x12[\n" +
 	"\x0eStartReconcile\x12#.coatcheck.v1.StartReconcileRequest\x1a$.coatcheck.v1.StartReconcileResponse\x12Z\n" +
 	"\fGetReconcile\x12!.coatcheck.v1.GetReconcileRequest\x1a\".coatcheck.v1.GetReconcileResponse\"\x03\x90\x02\x01\x12`\n" +
 	"\x0eListReconciles\x12#.coatcheck.v1.ListReconcilesRequest\x1a$.coatcheck.v1.ListReconcilesResponse\"\x03\x90\x02\x01\x12T\n" +
@@ -772,53 +1470,90 @@ func file_coatcheck_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_coatcheck_v1_admin_service_proto_rawDescData
 }
 
-var file_coatcheck_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_coatcheck_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_coatcheck_v1_admin_service_proto_goTypes = []any{
-	(*StartReconcileRequest)(nil),  // 0: coatcheck.v1.StartReconcileRequest
-	(*StartReconcileResponse)(nil), // 1: coatcheck.v1.StartReconcileResponse
-	(*GetReconcileRequest)(nil),    // 2: coatcheck.v1.GetReconcileRequest
-	(*GetReconcileResponse)(nil),   // 3: coatcheck.v1.GetReconcileResponse
-	(*ListReconcilesRequest)(nil),  // 4: coatcheck.v1.ListReconcilesRequest
-	(*ListReconcilesResponse)(nil), // 5: coatcheck.v1.ListReconcilesResponse
-	(*ListStraysRequest)(nil),      // 6: coatcheck.v1.ListStraysRequest
-	(*ListStraysResponse)(nil),     // 7: coatcheck.v1.ListStraysResponse
-	(*ListMissingRequest)(nil),     // 8: coatcheck.v1.ListMissingRequest
-	(*ListMissingResponse)(nil),    // 9: coatcheck.v1.ListMissingResponse
-	(*ListFindingsRequest)(nil),    // 10: coatcheck.v1.ListFindingsRequest
-	(*ListFindingsResponse)(nil),   // 11: coatcheck.v1.ListFindingsResponse
-	(StrayPolicy)(0),               // 12: coatcheck.v1.StrayPolicy
-	(*durationpb.Duration)(nil),    // 13: google.protobuf.Duration
-	(*Reconcile)(nil),              // 14: coatcheck.v1.Reconcile
-	(*Stray)(nil),                  // 15: coatcheck.v1.Stray
-	(*Missing)(nil),                // 16: coatcheck.v1.Missing
-	(*Finding)(nil),                // 17: coatcheck.v1.Finding
+	(*StartReconcileRequest)(nil),   // 0: coatcheck.v1.StartReconcileRequest
+	(*StartReconcileResponse)(nil),  // 1: coatcheck.v1.StartReconcileResponse
+	(*GetReconcileRequest)(nil),     // 2: coatcheck.v1.GetReconcileRequest
+	(*GetReconcileResponse)(nil),    // 3: coatcheck.v1.GetReconcileResponse
+	(*ListReconcilesRequest)(nil),   // 4: coatcheck.v1.ListReconcilesRequest
+	(*ListReconcilesResponse)(nil),  // 5: coatcheck.v1.ListReconcilesResponse
+	(*ListStraysRequest)(nil),       // 6: coatcheck.v1.ListStraysRequest
+	(*ListStraysResponse)(nil),      // 7: coatcheck.v1.ListStraysResponse
+	(*ListMissingRequest)(nil),      // 8: coatcheck.v1.ListMissingRequest
+	(*ListMissingResponse)(nil),     // 9: coatcheck.v1.ListMissingResponse
+	(*ListFindingsRequest)(nil),     // 10: coatcheck.v1.ListFindingsRequest
+	(*ListFindingsResponse)(nil),    // 11: coatcheck.v1.ListFindingsResponse
+	(*GetOverviewRequest)(nil),      // 12: coatcheck.v1.GetOverviewRequest
+	(*GetOverviewResponse)(nil),     // 13: coatcheck.v1.GetOverviewResponse
+	(*WatchOverviewRequest)(nil),    // 14: coatcheck.v1.WatchOverviewRequest
+	(*WatchOverviewResponse)(nil),   // 15: coatcheck.v1.WatchOverviewResponse
+	(*FindMediaRequest)(nil),        // 16: coatcheck.v1.FindMediaRequest
+	(*FindMediaResponse)(nil),       // 17: coatcheck.v1.FindMediaResponse
+	(*RunSweepRequest)(nil),         // 18: coatcheck.v1.RunSweepRequest
+	(*RunSweepResponse)(nil),        // 19: coatcheck.v1.RunSweepResponse
+	(*ListSweepsRequest)(nil),       // 20: coatcheck.v1.ListSweepsRequest
+	(*ListSweepsResponse)(nil),      // 21: coatcheck.v1.ListSweepsResponse
+	(*ListDeadLettersRequest)(nil),  // 22: coatcheck.v1.ListDeadLettersRequest
+	(*ListDeadLettersResponse)(nil), // 23: coatcheck.v1.ListDeadLettersResponse
+	(*DeadLetter)(nil),              // 24: coatcheck.v1.DeadLetter
+	(StrayPolicy)(0),                // 25: coatcheck.v1.StrayPolicy
+	(*durationpb.Duration)(nil),     // 26: google.protobuf.Duration
+	(*Reconcile)(nil),               // 27: coatcheck.v1.Reconcile
+	(*Stray)(nil),                   // 28: coatcheck.v1.Stray
+	(*Missing)(nil),                 // 29: coatcheck.v1.Missing
+	(*Finding)(nil),                 // 30: coatcheck.v1.Finding
+	(*Overview)(nil),                // 31: coatcheck.v1.Overview
+	(*MediaRecord)(nil),             // 32: coatcheck.v1.MediaRecord
+	(*Sweep)(nil),                   // 33: coatcheck.v1.Sweep
+	(*timestamppb.Timestamp)(nil),   // 34: google.protobuf.Timestamp
 }
 var file_coatcheck_v1_admin_service_proto_depIdxs = []int32{
-	12, // 0: coatcheck.v1.StartReconcileRequest.policy:type_name -> coatcheck.v1.StrayPolicy
-	13, // 1: coatcheck.v1.StartReconcileRequest.grace:type_name -> google.protobuf.Duration
-	14, // 2: coatcheck.v1.StartReconcileResponse.reconcile:type_name -> coatcheck.v1.Reconcile
-	14, // 3: coatcheck.v1.GetReconcileResponse.reconcile:type_name -> coatcheck.v1.Reconcile
-	14, // 4: coatcheck.v1.ListReconcilesResponse.reconciles:type_name -> coatcheck.v1.Reconcile
-	15, // 5: coatcheck.v1.ListStraysResponse.strays:type_name -> coatcheck.v1.Stray
-	16, // 6: coatcheck.v1.ListMissingResponse.missing:type_name -> coatcheck.v1.Missing
-	17, // 7: coatcheck.v1.ListFindingsResponse.findings:type_name -> coatcheck.v1.Finding
-	0,  // 8: coatcheck.v1.AdminService.StartReconcile:input_type -> coatcheck.v1.StartReconcileRequest
-	2,  // 9: coatcheck.v1.AdminService.GetReconcile:input_type -> coatcheck.v1.GetReconcileRequest
-	4,  // 10: coatcheck.v1.AdminService.ListReconciles:input_type -> coatcheck.v1.ListReconcilesRequest
-	6,  // 11: coatcheck.v1.AdminService.ListStrays:input_type -> coatcheck.v1.ListStraysRequest
-	8,  // 12: coatcheck.v1.AdminService.ListMissing:input_type -> coatcheck.v1.ListMissingRequest
-	10, // 13: coatcheck.v1.AdminService.ListFindings:input_type -> coatcheck.v1.ListFindingsRequest
-	1,  // 14: coatcheck.v1.AdminService.StartReconcile:output_type -> coatcheck.v1.StartReconcileResponse
-	3,  // 15: coatcheck.v1.AdminService.GetReconcile:output_type -> coatcheck.v1.GetReconcileResponse
-	5,  // 16: coatcheck.v1.AdminService.ListReconciles:output_type -> coatcheck.v1.ListReconcilesResponse
-	7,  // 17: coatcheck.v1.AdminService.ListStrays:output_type -> coatcheck.v1.ListStraysResponse
-	9,  // 18: coatcheck.v1.AdminService.ListMissing:output_type -> coatcheck.v1.ListMissingResponse
-	11, // 19: coatcheck.v1.AdminService.ListFindings:output_type -> coatcheck.v1.ListFindingsResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	25, // 0: coatcheck.v1.StartReconcileRequest.policy:type_name -> coatcheck.v1.StrayPolicy
+	26, // 1: coatcheck.v1.StartReconcileRequest.grace:type_name -> google.protobuf.Duration
+	27, // 2: coatcheck.v1.StartReconcileResponse.reconcile:type_name -> coatcheck.v1.Reconcile
+	27, // 3: coatcheck.v1.GetReconcileResponse.reconcile:type_name -> coatcheck.v1.Reconcile
+	27, // 4: coatcheck.v1.ListReconcilesResponse.reconciles:type_name -> coatcheck.v1.Reconcile
+	28, // 5: coatcheck.v1.ListStraysResponse.strays:type_name -> coatcheck.v1.Stray
+	29, // 6: coatcheck.v1.ListMissingResponse.missing:type_name -> coatcheck.v1.Missing
+	30, // 7: coatcheck.v1.ListFindingsResponse.findings:type_name -> coatcheck.v1.Finding
+	31, // 8: coatcheck.v1.GetOverviewResponse.overview:type_name -> coatcheck.v1.Overview
+	31, // 9: coatcheck.v1.WatchOverviewResponse.overview:type_name -> coatcheck.v1.Overview
+	32, // 10: coatcheck.v1.FindMediaResponse.media:type_name -> coatcheck.v1.MediaRecord
+	28, // 11: coatcheck.v1.FindMediaResponse.stray:type_name -> coatcheck.v1.Stray
+	33, // 12: coatcheck.v1.RunSweepResponse.sweep:type_name -> coatcheck.v1.Sweep
+	33, // 13: coatcheck.v1.ListSweepsResponse.sweeps:type_name -> coatcheck.v1.Sweep
+	24, // 14: coatcheck.v1.ListDeadLettersResponse.dead_letters:type_name -> coatcheck.v1.DeadLetter
+	34, // 15: coatcheck.v1.DeadLetter.sent_at:type_name -> google.protobuf.Timestamp
+	12, // 16: coatcheck.v1.AdminService.GetOverview:input_type -> coatcheck.v1.GetOverviewRequest
+	14, // 17: coatcheck.v1.AdminService.WatchOverview:input_type -> coatcheck.v1.WatchOverviewRequest
+	16, // 18: coatcheck.v1.AdminService.FindMedia:input_type -> coatcheck.v1.FindMediaRequest
+	18, // 19: coatcheck.v1.AdminService.RunSweep:input_type -> coatcheck.v1.RunSweepRequest
+	20, // 20: coatcheck.v1.AdminService.ListSweeps:input_type -> coatcheck.v1.ListSweepsRequest
+	22, // 21: coatcheck.v1.AdminService.ListDeadLetters:input_type -> coatcheck.v1.ListDeadLettersRequest
+	0,  // 22: coatcheck.v1.AdminService.StartReconcile:input_type -> coatcheck.v1.StartReconcileRequest
+	2,  // 23: coatcheck.v1.AdminService.GetReconcile:input_type -> coatcheck.v1.GetReconcileRequest
+	4,  // 24: coatcheck.v1.AdminService.ListReconciles:input_type -> coatcheck.v1.ListReconcilesRequest
+	6,  // 25: coatcheck.v1.AdminService.ListStrays:input_type -> coatcheck.v1.ListStraysRequest
+	8,  // 26: coatcheck.v1.AdminService.ListMissing:input_type -> coatcheck.v1.ListMissingRequest
+	10, // 27: coatcheck.v1.AdminService.ListFindings:input_type -> coatcheck.v1.ListFindingsRequest
+	13, // 28: coatcheck.v1.AdminService.GetOverview:output_type -> coatcheck.v1.GetOverviewResponse
+	15, // 29: coatcheck.v1.AdminService.WatchOverview:output_type -> coatcheck.v1.WatchOverviewResponse
+	17, // 30: coatcheck.v1.AdminService.FindMedia:output_type -> coatcheck.v1.FindMediaResponse
+	19, // 31: coatcheck.v1.AdminService.RunSweep:output_type -> coatcheck.v1.RunSweepResponse
+	21, // 32: coatcheck.v1.AdminService.ListSweeps:output_type -> coatcheck.v1.ListSweepsResponse
+	23, // 33: coatcheck.v1.AdminService.ListDeadLetters:output_type -> coatcheck.v1.ListDeadLettersResponse
+	1,  // 34: coatcheck.v1.AdminService.StartReconcile:output_type -> coatcheck.v1.StartReconcileResponse
+	3,  // 35: coatcheck.v1.AdminService.GetReconcile:output_type -> coatcheck.v1.GetReconcileResponse
+	5,  // 36: coatcheck.v1.AdminService.ListReconciles:output_type -> coatcheck.v1.ListReconcilesResponse
+	7,  // 37: coatcheck.v1.AdminService.ListStrays:output_type -> coatcheck.v1.ListStraysResponse
+	9,  // 38: coatcheck.v1.AdminService.ListMissing:output_type -> coatcheck.v1.ListMissingResponse
+	11, // 39: coatcheck.v1.AdminService.ListFindings:output_type -> coatcheck.v1.ListFindingsResponse
+	28, // [28:40] is the sub-list for method output_type
+	16, // [16:28] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_coatcheck_v1_admin_service_proto_init() }
@@ -826,7 +1561,9 @@ func file_coatcheck_v1_admin_service_proto_init() {
 	if File_coatcheck_v1_admin_service_proto != nil {
 		return
 	}
+	file_coatcheck_v1_overview_proto_init()
 	file_coatcheck_v1_reconcile_proto_init()
+	file_coatcheck_v1_sweep_proto_init()
 	file_coatcheck_v1_admin_service_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -834,7 +1571,7 @@ func file_coatcheck_v1_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_coatcheck_v1_admin_service_proto_rawDesc), len(file_coatcheck_v1_admin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -353,6 +353,100 @@ func (x *GetUploadResponse) GetMedia() *Media {
 	return nil
 }
 
+// WatchUploadRequest names media.
+type WatchUploadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of 1 to 100 media. One stream serves all of a page's uploads, since a browser has six connections to a host over
+	// HTTP/1.1, and a stream holds one.
+	MediaIds      []string `protobuf:"bytes,1,rep,name=media_ids,json=mediaIds,proto3" json:"media_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchUploadRequest) Reset() {
+	*x = WatchUploadRequest{}
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchUploadRequest) ProtoMessage() {}
+
+func (x *WatchUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchUploadRequest.ProtoReflect.Descriptor instead.
+func (*WatchUploadRequest) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_upload_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *WatchUploadRequest) GetMediaIds() []string {
+	if x != nil {
+		return x.MediaIds
+	}
+	return nil
+}
+
+// WatchUploadResponse tells of one media.
+type WatchUploadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The media as it is now. Not set in a message that only shows that the stream is alive, of which there is one at least
+	// every 15 seconds: when nothing came for longer than twice that, watch again.
+	Media         *Media `protobuf:"bytes,1,opt,name=media,proto3" json:"media,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchUploadResponse) Reset() {
+	*x = WatchUploadResponse{}
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchUploadResponse) ProtoMessage() {}
+
+func (x *WatchUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchUploadResponse.ProtoReflect.Descriptor instead.
+func (*WatchUploadResponse) Descriptor() ([]byte, []int) {
+	return file_coatcheck_v1_upload_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *WatchUploadResponse) GetMedia() *Media {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
 // CancelUploadRequest names a media.
 type CancelUploadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -364,7 +458,7 @@ type CancelUploadRequest struct {
 
 func (x *CancelUploadRequest) Reset() {
 	*x = CancelUploadRequest{}
-	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[6]
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +470,7 @@ func (x *CancelUploadRequest) String() string {
 func (*CancelUploadRequest) ProtoMessage() {}
 
 func (x *CancelUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[6]
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +483,7 @@ func (x *CancelUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelUploadRequest.ProtoReflect.Descriptor instead.
 func (*CancelUploadRequest) Descriptor() ([]byte, []int) {
-	return file_coatcheck_v1_upload_service_proto_rawDescGZIP(), []int{6}
+	return file_coatcheck_v1_upload_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CancelUploadRequest) GetMediaId() string {
@@ -410,7 +504,7 @@ type CancelUploadResponse struct {
 
 func (x *CancelUploadResponse) Reset() {
 	*x = CancelUploadResponse{}
-	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[7]
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +516,7 @@ func (x *CancelUploadResponse) String() string {
 func (*CancelUploadResponse) ProtoMessage() {}
 
 func (x *CancelUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[7]
+	mi := &file_coatcheck_v1_upload_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +529,7 @@ func (x *CancelUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelUploadResponse.ProtoReflect.Descriptor instead.
 func (*CancelUploadResponse) Descriptor() ([]byte, []int) {
-	return file_coatcheck_v1_upload_service_proto_rawDescGZIP(), []int{7}
+	return file_coatcheck_v1_upload_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CancelUploadResponse) GetMedia() *Media {
@@ -480,16 +574,22 @@ const file_coatcheck_v1_upload_service_proto_rawDesc = "" +
 	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
 	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\">\n" +
 	"\x11GetUploadResponse\x12)\n" +
+	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xf7\x01\n" +
+	"\x12WatchUploadRequest\x12\xe0\x01\n" +
+	"\tmedia_ids\x18\x01 \x03(\tB\xc2\x01\xbaH\xbe\x01\x92\x01\xba\x01\b\x01\x10d\"\xb3\x01\xba\x01\xaf\x01\n" +
+	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\bmediaIds\"@\n" +
+	"\x13WatchUploadResponse\x12)\n" +
 	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xeb\x01\n" +
 	"\x13CancelUploadRequest\x12\xd3\x01\n" +
 	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
 	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\"A\n" +
 	"\x14CancelUploadResponse\x12)\n" +
-	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media2\x88\x03\n" +
+	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media2\xe3\x03\n" +
 	"\rUploadService\x12Z\n" +
 	"\fCreateUpload\x12!.coatcheck.v1.CreateUploadRequest\x1a\".coatcheck.v1.CreateUploadResponse\"\x03\x90\x02\x02\x12l\n" +
 	"\x12BatchCreateUploads\x12'.coatcheck.v1.BatchCreateUploadsRequest\x1a(.coatcheck.v1.BatchCreateUploadsResponse\"\x03\x90\x02\x02\x12Q\n" +
-	"\tGetUpload\x12\x1e.coatcheck.v1.GetUploadRequest\x1a\x1f.coatcheck.v1.GetUploadResponse\"\x03\x90\x02\x01\x12Z\n" +
+	"\tGetUpload\x12\x1e.coatcheck.v1.GetUploadRequest\x1a\x1f.coatcheck.v1.GetUploadResponse\"\x03\x90\x02\x01\x12Y\n" +
+	"\vWatchUpload\x12 .coatcheck.v1.WatchUploadRequest\x1a!.coatcheck.v1.WatchUploadResponse\"\x03\x90\x02\x010\x01\x12Z\n" +
 	"\fCancelUpload\x12!.coatcheck.v1.CancelUploadRequest\x1a\".coatcheck.v1.CancelUploadResponse\"\x03\x90\x02\x02B?Z=github.com/coatcheck/coatcheck/proto/coatcheck/v1;coatcheckv1b\x06proto3"
 
 var (
@@ -504,7 +604,7 @@ func file_coatcheck_v1_upload_service_proto_rawDescGZIP() []byte {
 	return file_coatcheck_v1_upload_service_proto_rawDescData
 }
 
-var file_coatcheck_v1_upload_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_coatcheck_v1_upload_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_coatcheck_v1_upload_service_proto_goTypes = []any{
 	(*CreateUploadRequest)(nil),        // 0: coatcheck.v1.CreateUploadRequest
 	(*CreateUploadResponse)(nil),       // 1: coatcheck.v1.CreateUploadResponse
@@ -512,33 +612,38 @@ var file_coatcheck_v1_upload_service_proto_goTypes = []any{
 	(*BatchCreateUploadsResponse)(nil), // 3: coatcheck.v1.BatchCreateUploadsResponse
 	(*GetUploadRequest)(nil),           // 4: coatcheck.v1.GetUploadRequest
 	(*GetUploadResponse)(nil),          // 5: coatcheck.v1.GetUploadResponse
-	(*CancelUploadRequest)(nil),        // 6: coatcheck.v1.CancelUploadRequest
-	(*CancelUploadResponse)(nil),       // 7: coatcheck.v1.CancelUploadResponse
-	nil,                                // 8: coatcheck.v1.CreateUploadRequest.MetadataEntry
-	(*Media)(nil),                      // 9: coatcheck.v1.Media
-	(*PresignedRequest)(nil),           // 10: coatcheck.v1.PresignedRequest
+	(*WatchUploadRequest)(nil),         // 6: coatcheck.v1.WatchUploadRequest
+	(*WatchUploadResponse)(nil),        // 7: coatcheck.v1.WatchUploadResponse
+	(*CancelUploadRequest)(nil),        // 8: coatcheck.v1.CancelUploadRequest
+	(*CancelUploadResponse)(nil),       // 9: coatcheck.v1.CancelUploadResponse
+	nil,                                // 10: coatcheck.v1.CreateUploadRequest.MetadataEntry
+	(*Media)(nil),                      // 11: coatcheck.v1.Media
+	(*PresignedRequest)(nil),           // 12: coatcheck.v1.PresignedRequest
 }
 var file_coatcheck_v1_upload_service_proto_depIdxs = []int32{
-	8,  // 0: coatcheck.v1.CreateUploadRequest.metadata:type_name -> coatcheck.v1.CreateUploadRequest.MetadataEntry
-	9,  // 1: coatcheck.v1.CreateUploadResponse.media:type_name -> coatcheck.v1.Media
-	10, // 2: coatcheck.v1.CreateUploadResponse.request:type_name -> coatcheck.v1.PresignedRequest
+	10, // 0: coatcheck.v1.CreateUploadRequest.metadata:type_name -> coatcheck.v1.CreateUploadRequest.MetadataEntry
+	11, // 1: coatcheck.v1.CreateUploadResponse.media:type_name -> coatcheck.v1.Media
+	12, // 2: coatcheck.v1.CreateUploadResponse.request:type_name -> coatcheck.v1.PresignedRequest
 	0,  // 3: coatcheck.v1.BatchCreateUploadsRequest.uploads:type_name -> coatcheck.v1.CreateUploadRequest
 	1,  // 4: coatcheck.v1.BatchCreateUploadsResponse.uploads:type_name -> coatcheck.v1.CreateUploadResponse
-	9,  // 5: coatcheck.v1.GetUploadResponse.media:type_name -> coatcheck.v1.Media
-	9,  // 6: coatcheck.v1.CancelUploadResponse.media:type_name -> coatcheck.v1.Media
-	0,  // 7: coatcheck.v1.UploadService.CreateUpload:input_type -> coatcheck.v1.CreateUploadRequest
-	2,  // 8: coatcheck.v1.UploadService.BatchCreateUploads:input_type -> coatcheck.v1.BatchCreateUploadsRequest
-	4,  // 9: coatcheck.v1.UploadService.GetUpload:input_type -> coatcheck.v1.GetUploadRequest
-	6,  // 10: coatcheck.v1.UploadService.CancelUpload:input_type -> coatcheck.v1.CancelUploadRequest
-	1,  // 11: coatcheck.v1.UploadService.CreateUpload:output_type -> coatcheck.v1.CreateUploadResponse
-	3,  // 12: coatcheck.v1.UploadService.BatchCreateUploads:output_type -> coatcheck.v1.BatchCreateUploadsResponse
-	5,  // 13: coatcheck.v1.UploadService.GetUpload:output_type -> coatcheck.v1.GetUploadResponse
-	7,  // 14: coatcheck.v1.UploadService.CancelUpload:output_type -> coatcheck.v1.CancelUploadResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	11, // 5: coatcheck.v1.GetUploadResponse.media:type_name -> coatcheck.v1.Media
+	11, // 6: coatcheck.v1.WatchUploadResponse.media:type_name -> coatcheck.v1.Media
+	11, // 7: coatcheck.v1.CancelUploadResponse.media:type_name -> coatcheck.v1.Media
+	0,  // 8: coatcheck.v1.UploadService.CreateUpload:input_type -> coatcheck.v1.CreateUploadRequest
+	2,  // 9: coatcheck.v1.UploadService.BatchCreateUploads:input_type -> coatcheck.v1.BatchCreateUploadsRequest
+	4,  // 10: coatcheck.v1.UploadService.GetUpload:input_type -> coatcheck.v1.GetUploadRequest
+	6,  // 11: coatcheck.v1.UploadService.WatchUpload:input_type -> coatcheck.v1.WatchUploadRequest
+	8,  // 12: coatcheck.v1.UploadService.CancelUpload:input_type -> coatcheck.v1.CancelUploadRequest
+	1,  // 13: coatcheck.v1.UploadService.CreateUpload:output_type -> coatcheck.v1.CreateUploadResponse
+	3,  // 14: coatcheck.v1.UploadService.BatchCreateUploads:output_type -> coatcheck.v1.BatchCreateUploadsResponse
+	5,  // 15: coatcheck.v1.UploadService.GetUpload:output_type -> coatcheck.v1.GetUploadResponse
+	7,  // 16: coatcheck.v1.UploadService.WatchUpload:output_type -> coatcheck.v1.WatchUploadResponse
+	9,  // 17: coatcheck.v1.UploadService.CancelUpload:output_type -> coatcheck.v1.CancelUploadResponse
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_coatcheck_v1_upload_service_proto_init() }
@@ -553,7 +658,7 @@ func file_coatcheck_v1_upload_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_coatcheck_v1_upload_service_proto_rawDesc), len(file_coatcheck_v1_upload_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

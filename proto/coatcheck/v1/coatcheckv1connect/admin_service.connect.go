@@ -33,6 +33,21 @@ const (
 // reflection-formatted method names, remove the leading slash and convert the remaining slash to a
 // period.
 const (
+	// AdminServiceGetOverviewProcedure is the fully-qualified name of the AdminService's GetOverview
+	// RPC.
+	AdminServiceGetOverviewProcedure = "/coatcheck.v1.AdminService/GetOverview"
+	// AdminServiceWatchOverviewProcedure is the fully-qualified name of the AdminService's
+	// WatchOverview RPC.
+	AdminServiceWatchOverviewProcedure = "/coatcheck.v1.AdminService/WatchOverview"
+	// AdminServiceFindMediaProcedure is the fully-qualified name of the AdminService's FindMedia RPC.
+	AdminServiceFindMediaProcedure = "/coatcheck.v1.AdminService/FindMedia"
+	// AdminServiceRunSweepProcedure is the fully-qualified name of the AdminService's RunSweep RPC.
+	AdminServiceRunSweepProcedure = "/coatcheck.v1.AdminService/RunSweep"
+	// AdminServiceListSweepsProcedure is the fully-qualified name of the AdminService's ListSweeps RPC.
+	AdminServiceListSweepsProcedure = "/coatcheck.v1.AdminService/ListSweeps"
+	// AdminServiceListDeadLettersProcedure is the fully-qualified name of the AdminService's
+	// ListDeadLetters RPC.
+	AdminServiceListDeadLettersProcedure = "/coatcheck.v1.AdminService/ListDeadLetters"
 	// AdminServiceStartReconcileProcedure is the fully-qualified name of the AdminService's
 	// StartReconcile RPC.
 	AdminServiceStartReconcileProcedure = "/coatcheck.v1.AdminService/StartReconcile"
@@ -54,6 +69,24 @@ const (
 
 // AdminServiceClient is a client for the coatcheck.v1.AdminService service.
 type AdminServiceClient interface {
+	// GetOverview returns the state of everything: what there is by class and age, the funnel, how landings were learnt,
+	// what is overdue, and the last sweep and reconciliation. It is made at most every few seconds, however often it is asked
+	// for, and its counts less often on a large table; they tell when they were made.
+	GetOverview(context.Context, *connect.Request[v1.GetOverviewRequest]) (*connect.Response[v1.GetOverviewResponse], error)
+	// WatchOverview streams the overview: as it is, and again whenever it was made anew and differs. It ends with UNAVAILABLE
+	// when the process stops or has served it for an hour: watch again then.
+	WatchOverview(context.Context, *connect.Request[v1.WatchOverviewRequest]) (*connect.ServerStreamForClient[v1.WatchOverviewResponse], error)
+	// FindMedia finds media of any tenant by id, by key or by the beginning of a key, newest first.
+	FindMedia(context.Context, *connect.Request[v1.FindMediaRequest]) (*connect.Response[v1.FindMediaResponse], error)
+	// RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass is
+	// bounded in time: when more is due its result says incomplete, and the sweepers go on, or call again.
+	RunSweep(context.Context, *connect.Request[v1.RunSweepRequest]) (*connect.Response[v1.RunSweepResponse], error)
+	// ListSweeps returns the newest passes that did anything, newest first. They are kept for 30 days.
+	ListSweeps(context.Context, *connect.Request[v1.ListSweepsRequest]) (*connect.Response[v1.ListSweepsResponse], error)
+	// ListDeadLetters shows messages of the dead-letter queue, and why each died. They stay there. While it looks they are
+	// hidden from others, for seconds. FAILED_PRECONDITION when this process knows no queue or the queue has no dead-letter
+	// queue.
+	ListDeadLetters(context.Context, *connect.Request[v1.ListDeadLettersRequest]) (*connect.Response[v1.ListDeadLettersResponse], error)
 	// StartReconcile begins a reconciliation of the bucket's listing. It only begins it: the processes with the reconciler
 	// role do the work, so ask GetReconcile how it goes. There is one at a time: while one is under way the answer is
 	// FAILED_PRECONDITION, with an ErrorInfo that names it. A call that is repeated because its answer was lost is answered
@@ -84,6 +117,46 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 	baseURL = strings.TrimRight(baseURL, "/")
 	adminServiceMethods := v1.File_coatcheck_v1_admin_service_proto.Services().ByName("AdminService").Methods()
 	return &adminServiceClient{
+		getOverview: connect.NewClient[v1.GetOverviewRequest, v1.GetOverviewResponse](
+			httpClient,
+			baseURL+AdminServiceGetOverviewProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetOverview")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		watchOverview: connect.NewClient[v1.WatchOverviewRequest, v1.WatchOverviewResponse](
+			httpClient,
+			baseURL+AdminServiceWatchOverviewProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("WatchOverview")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		findMedia: connect.NewClient[v1.FindMediaRequest, v1.FindMediaResponse](
+			httpClient,
+			baseURL+AdminServiceFindMediaProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("FindMedia")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		runSweep: connect.NewClient[v1.RunSweepRequest, v1.RunSweepResponse](
+			httpClient,
+			baseURL+AdminServiceRunSweepProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("RunSweep")),
+			connect.WithClientOptions(opts...),
+		),
+		listSweeps: connect.NewClient[v1.ListSweepsRequest, v1.ListSweepsResponse](
+			httpClient,
+			baseURL+AdminServiceListSweepsProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListSweeps")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listDeadLetters: connect.NewClient[v1.ListDeadLettersRequest, v1.ListDeadLettersResponse](
+			httpClient,
+			baseURL+AdminServiceListDeadLettersProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListDeadLetters")),
+			connect.WithClientOptions(opts...),
+		),
 		startReconcile: connect.NewClient[v1.StartReconcileRequest, v1.StartReconcileResponse](
 			httpClient,
 			baseURL+AdminServiceStartReconcileProcedure,
@@ -130,12 +203,48 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // adminServiceClient implements AdminServiceClient.
 type adminServiceClient struct {
-	startReconcile *connect.Client[v1.StartReconcileRequest, v1.StartReconcileResponse]
-	getReconcile   *connect.Client[v1.GetReconcileRequest, v1.GetReconcileResponse]
-	listReconciles *connect.Client[v1.ListReconcilesRequest, v1.ListReconcilesResponse]
-	listStrays     *connect.Client[v1.ListStraysRequest, v1.ListStraysResponse]
-	listMissing    *connect.Client[v1.ListMissingRequest, v1.ListMissingResponse]
-	listFindings   *connect.Client[v1.ListFindingsRequest, v1.ListFindingsResponse]
+	getOverview     *connect.Client[v1.GetOverviewRequest, v1.GetOverviewResponse]
+	watchOverview   *connect.Client[v1.WatchOverviewRequest, v1.WatchOverviewResponse]
+	findMedia       *connect.Client[v1.FindMediaRequest, v1.FindMediaResponse]
+	runSweep        *connect.Client[v1.RunSweepRequest, v1.RunSweepResponse]
+	listSweeps      *connect.Client[v1.ListSweepsRequest, v1.ListSweepsResponse]
+	listDeadLetters *connect.Client[v1.ListDeadLettersRequest, v1.ListDeadLettersResponse]
+	startReconcile  *connect.Client[v1.StartReconcileRequest, v1.StartReconcileResponse]
+	getReconcile    *connect.Client[v1.GetReconcileRequest, v1.GetReconcileResponse]
+	listReconciles  *connect.Client[v1.ListReconcilesRequest, v1.ListReconcilesResponse]
+	listStrays      *connect.Client[v1.ListStraysRequest, v1.ListStraysResponse]
+	listMissing     *connect.Client[v1.ListMissingRequest, v1.ListMissingResponse]
+	listFindings    *connect.Client[v1.ListFindingsRequest, v1.ListFindingsResponse]
+}
+
+// GetOverview calls coatcheck.v1.AdminService.GetOverview.
+func (c *adminServiceClient) GetOverview(ctx context.Context, req *connect.Request[v1.GetOverviewRequest]) (*connect.Response[v1.GetOverviewResponse], error) {
+	return c.getOverview.CallUnary(ctx, req)
+}
+
+// WatchOverview calls coatcheck.v1.AdminService.WatchOverview.
+func (c *adminServiceClient) WatchOverview(ctx context.Context, req *connect.Request[v1.WatchOverviewRequest]) (*connect.ServerStreamForClient[v1.WatchOverviewResponse], error) {
+	return c.watchOverview.CallServerStream(ctx, req)
+}
+
+// FindMedia calls coatcheck.v1.AdminService.FindMedia.
+func (c *adminServiceClient) FindMedia(ctx context.Context, req *connect.Request[v1.FindMediaRequest]) (*connect.Response[v1.FindMediaResponse], error) {
+	return c.findMedia.CallUnary(ctx, req)
+}
+
+// RunSweep calls coatcheck.v1.AdminService.RunSweep.
+func (c *adminServiceClient) RunSweep(ctx context.Context, req *connect.Request[v1.RunSweepRequest]) (*connect.Response[v1.RunSweepResponse], error) {
+	return c.runSweep.CallUnary(ctx, req)
+}
+
+// ListSweeps calls coatcheck.v1.AdminService.ListSweeps.
+func (c *adminServiceClient) ListSweeps(ctx context.Context, req *connect.Request[v1.ListSweepsRequest]) (*connect.Response[v1.ListSweepsResponse], error) {
+	return c.listSweeps.CallUnary(ctx, req)
+}
+
+// ListDeadLetters calls coatcheck.v1.AdminService.ListDeadLetters.
+func (c *adminServiceClient) ListDeadLetters(ctx context.Context, req *connect.Request[v1.ListDeadLettersRequest]) (*connect.Response[v1.ListDeadLettersResponse], error) {
+	return c.listDeadLetters.CallUnary(ctx, req)
 }
 
 // StartReconcile calls coatcheck.v1.AdminService.StartReconcile.
@@ -170,6 +279,24 @@ func (c *adminServiceClient) ListFindings(ctx context.Context, req *connect.Requ
 
 // AdminServiceHandler is an implementation of the coatcheck.v1.AdminService service.
 type AdminServiceHandler interface {
+	// GetOverview returns the state of everything: what there is by class and age, the funnel, how landings were learnt,
+	// what is overdue, and the last sweep and reconciliation. It is made at most every few seconds, however often it is asked
+	// for, and its counts less often on a large table; they tell when they were made.
+	GetOverview(context.Context, *connect.Request[v1.GetOverviewRequest]) (*connect.Response[v1.GetOverviewResponse], error)
+	// WatchOverview streams the overview: as it is, and again whenever it was made anew and differs. It ends with UNAVAILABLE
+	// when the process stops or has served it for an hour: watch again then.
+	WatchOverview(context.Context, *connect.Request[v1.WatchOverviewRequest], *connect.ServerStream[v1.WatchOverviewResponse]) error
+	// FindMedia finds media of any tenant by id, by key or by the beginning of a key, newest first.
+	FindMedia(context.Context, *connect.Request[v1.FindMediaRequest]) (*connect.Response[v1.FindMediaResponse], error)
+	// RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass is
+	// bounded in time: when more is due its result says incomplete, and the sweepers go on, or call again.
+	RunSweep(context.Context, *connect.Request[v1.RunSweepRequest]) (*connect.Response[v1.RunSweepResponse], error)
+	// ListSweeps returns the newest passes that did anything, newest first. They are kept for 30 days.
+	ListSweeps(context.Context, *connect.Request[v1.ListSweepsRequest]) (*connect.Response[v1.ListSweepsResponse], error)
+	// ListDeadLetters shows messages of the dead-letter queue, and why each died. They stay there. While it looks they are
+	// hidden from others, for seconds. FAILED_PRECONDITION when this process knows no queue or the queue has no dead-letter
+	// queue.
+	ListDeadLetters(context.Context, *connect.Request[v1.ListDeadLettersRequest]) (*connect.Response[v1.ListDeadLettersResponse], error)
 	// StartReconcile begins a reconciliation of the bucket's listing. It only begins it: the processes with the reconciler
 	// role do the work, so ask GetReconcile how it goes. There is one at a time: while one is under way the answer is
 	// FAILED_PRECONDITION, with an ErrorInfo that names it. A call that is repeated because its answer was lost is answered
@@ -196,6 +323,46 @@ type AdminServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	adminServiceMethods := v1.File_coatcheck_v1_admin_service_proto.Services().ByName("AdminService").Methods()
+	adminServiceGetOverviewHandler := connect.NewUnaryHandler(
+		AdminServiceGetOverviewProcedure,
+		svc.GetOverview,
+		connect.WithSchema(adminServiceMethods.ByName("GetOverview")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceWatchOverviewHandler := connect.NewServerStreamHandler(
+		AdminServiceWatchOverviewProcedure,
+		svc.WatchOverview,
+		connect.WithSchema(adminServiceMethods.ByName("WatchOverview")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceFindMediaHandler := connect.NewUnaryHandler(
+		AdminServiceFindMediaProcedure,
+		svc.FindMedia,
+		connect.WithSchema(adminServiceMethods.ByName("FindMedia")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceRunSweepHandler := connect.NewUnaryHandler(
+		AdminServiceRunSweepProcedure,
+		svc.RunSweep,
+		connect.WithSchema(adminServiceMethods.ByName("RunSweep")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListSweepsHandler := connect.NewUnaryHandler(
+		AdminServiceListSweepsProcedure,
+		svc.ListSweeps,
+		connect.WithSchema(adminServiceMethods.ByName("ListSweeps")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListDeadLettersHandler := connect.NewUnaryHandler(
+		AdminServiceListDeadLettersProcedure,
+		svc.ListDeadLetters,
+		connect.WithSchema(adminServiceMethods.ByName("ListDeadLetters")),
+		connect.WithHandlerOptions(opts...),
+	)
 	adminServiceStartReconcileHandler := connect.NewUnaryHandler(
 		AdminServiceStartReconcileProcedure,
 		svc.StartReconcile,
@@ -239,6 +406,18 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 	)
 	return "/coatcheck.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case AdminServiceGetOverviewProcedure:
+			adminServiceGetOverviewHandler.ServeHTTP(w, r)
+		case AdminServiceWatchOverviewProcedure:
+			adminServiceWatchOverviewHandler.ServeHTTP(w, r)
+		case AdminServiceFindMediaProcedure:
+			adminServiceFindMediaHandler.ServeHTTP(w, r)
+		case AdminServiceRunSweepProcedure:
+			adminServiceRunSweepHandler.ServeHTTP(w, r)
+		case AdminServiceListSweepsProcedure:
+			adminServiceListSweepsHandler.ServeHTTP(w, r)
+		case AdminServiceListDeadLettersProcedure:
+			adminServiceListDeadLettersHandler.ServeHTTP(w, r)
 		case AdminServiceStartReconcileProcedure:
 			adminServiceStartReconcileHandler.ServeHTTP(w, r)
 		case AdminServiceGetReconcileProcedure:
@@ -259,6 +438,30 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 
 // UnimplementedAdminServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedAdminServiceHandler struct{}
+
+func (UnimplementedAdminServiceHandler) GetOverview(context.Context, *connect.Request[v1.GetOverviewRequest]) (*connect.Response[v1.GetOverviewResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.AdminService.GetOverview is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) WatchOverview(context.Context, *connect.Request[v1.WatchOverviewRequest], *connect.ServerStream[v1.WatchOverviewResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.AdminService.WatchOverview is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) FindMedia(context.Context, *connect.Request[v1.FindMediaRequest]) (*connect.Response[v1.FindMediaResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.AdminService.FindMedia is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) RunSweep(context.Context, *connect.Request[v1.RunSweepRequest]) (*connect.Response[v1.RunSweepResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.AdminService.RunSweep is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListSweeps(context.Context, *connect.Request[v1.ListSweepsRequest]) (*connect.Response[v1.ListSweepsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.AdminService.ListSweeps is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListDeadLetters(context.Context, *connect.Request[v1.ListDeadLettersRequest]) (*connect.Response[v1.ListDeadLettersResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.AdminService.ListDeadLetters is not implemented"))
+}
 
 func (UnimplementedAdminServiceHandler) StartReconcile(context.Context, *connect.Request[v1.StartReconcileRequest]) (*connect.Response[v1.StartReconcileResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.AdminService.StartReconcile is not implemented"))

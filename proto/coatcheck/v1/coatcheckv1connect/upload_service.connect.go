@@ -41,6 +41,9 @@ const (
 	UploadServiceBatchCreateUploadsProcedure = "/coatcheck.v1.UploadService/BatchCreateUploads"
 	// UploadServiceGetUploadProcedure is the fully-qualified name of the UploadService's GetUpload RPC.
 	UploadServiceGetUploadProcedure = "/coatcheck.v1.UploadService/GetUpload"
+	// UploadServiceWatchUploadProcedure is the fully-qualified name of the UploadService's WatchUpload
+	// RPC.
+	UploadServiceWatchUploadProcedure = "/coatcheck.v1.UploadService/WatchUpload"
 	// UploadServiceCancelUploadProcedure is the fully-qualified name of the UploadService's
 	// CancelUpload RPC.
 	UploadServiceCancelUploadProcedure = "/coatcheck.v1.UploadService/CancelUpload"
@@ -54,6 +57,12 @@ type UploadServiceClient interface {
 	BatchCreateUploads(context.Context, *connect.Request[v1.BatchCreateUploadsRequest]) (*connect.Response[v1.BatchCreateUploadsResponse], error)
 	// GetUpload returns one of the owner's media.
 	GetUpload(context.Context, *connect.Request[v1.GetUploadRequest]) (*connect.Response[v1.GetUploadResponse], error)
+	// WatchUpload streams media: each as it is at first, and again after each change of its state, from whichever process
+	// made it, within about 100 ms. Changes that follow each other closely may be told as one: what is told is always the
+	// newest. The stream ends when none of the media can change any more (all are DELETED), and with UNAVAILABLE when the
+	// process stops or has served it for an hour: watch again then. A media that does not exist, or is not the caller's,
+	// ends it with NOT_FOUND before anything is told.
+	WatchUpload(context.Context, *connect.Request[v1.WatchUploadRequest]) (*connect.ServerStreamForClient[v1.WatchUploadResponse], error)
 	// CancelUpload gives up an upload that nothing has claimed yet. What is deleted already stays so: a success.
 	CancelUpload(context.Context, *connect.Request[v1.CancelUploadRequest]) (*connect.Response[v1.CancelUploadResponse], error)
 }
@@ -90,6 +99,13 @@ func NewUploadServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		watchUpload: connect.NewClient[v1.WatchUploadRequest, v1.WatchUploadResponse](
+			httpClient,
+			baseURL+UploadServiceWatchUploadProcedure,
+			connect.WithSchema(uploadServiceMethods.ByName("WatchUpload")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		cancelUpload: connect.NewClient[v1.CancelUploadRequest, v1.CancelUploadResponse](
 			httpClient,
 			baseURL+UploadServiceCancelUploadProcedure,
@@ -105,6 +121,7 @@ type uploadServiceClient struct {
 	createUpload       *connect.Client[v1.CreateUploadRequest, v1.CreateUploadResponse]
 	batchCreateUploads *connect.Client[v1.BatchCreateUploadsRequest, v1.BatchCreateUploadsResponse]
 	getUpload          *connect.Client[v1.GetUploadRequest, v1.GetUploadResponse]
+	watchUpload        *connect.Client[v1.WatchUploadRequest, v1.WatchUploadResponse]
 	cancelUpload       *connect.Client[v1.CancelUploadRequest, v1.CancelUploadResponse]
 }
 
@@ -123,6 +140,11 @@ func (c *uploadServiceClient) GetUpload(ctx context.Context, req *connect.Reques
 	return c.getUpload.CallUnary(ctx, req)
 }
 
+// WatchUpload calls coatcheck.v1.UploadService.WatchUpload.
+func (c *uploadServiceClient) WatchUpload(ctx context.Context, req *connect.Request[v1.WatchUploadRequest]) (*connect.ServerStreamForClient[v1.WatchUploadResponse], error) {
+	return c.watchUpload.CallServerStream(ctx, req)
+}
+
 // CancelUpload calls coatcheck.v1.UploadService.CancelUpload.
 func (c *uploadServiceClient) CancelUpload(ctx context.Context, req *connect.Request[v1.CancelUploadRequest]) (*connect.Response[v1.CancelUploadResponse], error) {
 	return c.cancelUpload.CallUnary(ctx, req)
@@ -136,6 +158,12 @@ type UploadServiceHandler interface {
 	BatchCreateUploads(context.Context, *connect.Request[v1.BatchCreateUploadsRequest]) (*connect.Response[v1.BatchCreateUploadsResponse], error)
 	// GetUpload returns one of the owner's media.
 	GetUpload(context.Context, *connect.Request[v1.GetUploadRequest]) (*connect.Response[v1.GetUploadResponse], error)
+	// WatchUpload streams media: each as it is at first, and again after each change of its state, from whichever process
+	// made it, within about 100 ms. Changes that follow each other closely may be told as one: what is told is always the
+	// newest. The stream ends when none of the media can change any more (all are DELETED), and with UNAVAILABLE when the
+	// process stops or has served it for an hour: watch again then. A media that does not exist, or is not the caller's,
+	// ends it with NOT_FOUND before anything is told.
+	WatchUpload(context.Context, *connect.Request[v1.WatchUploadRequest], *connect.ServerStream[v1.WatchUploadResponse]) error
 	// CancelUpload gives up an upload that nothing has claimed yet. What is deleted already stays so: a success.
 	CancelUpload(context.Context, *connect.Request[v1.CancelUploadRequest]) (*connect.Response[v1.CancelUploadResponse], error)
 }
@@ -168,6 +196,13 @@ func NewUploadServiceHandler(svc UploadServiceHandler, opts ...connect.HandlerOp
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	uploadServiceWatchUploadHandler := connect.NewServerStreamHandler(
+		UploadServiceWatchUploadProcedure,
+		svc.WatchUpload,
+		connect.WithSchema(uploadServiceMethods.ByName("WatchUpload")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	uploadServiceCancelUploadHandler := connect.NewUnaryHandler(
 		UploadServiceCancelUploadProcedure,
 		svc.CancelUpload,
@@ -183,6 +218,8 @@ func NewUploadServiceHandler(svc UploadServiceHandler, opts ...connect.HandlerOp
 			uploadServiceBatchCreateUploadsHandler.ServeHTTP(w, r)
 		case UploadServiceGetUploadProcedure:
 			uploadServiceGetUploadHandler.ServeHTTP(w, r)
+		case UploadServiceWatchUploadProcedure:
+			uploadServiceWatchUploadHandler.ServeHTTP(w, r)
 		case UploadServiceCancelUploadProcedure:
 			uploadServiceCancelUploadHandler.ServeHTTP(w, r)
 		default:
@@ -204,6 +241,10 @@ func (UnimplementedUploadServiceHandler) BatchCreateUploads(context.Context, *co
 
 func (UnimplementedUploadServiceHandler) GetUpload(context.Context, *connect.Request[v1.GetUploadRequest]) (*connect.Response[v1.GetUploadResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.UploadService.GetUpload is not implemented"))
+}
+
+func (UnimplementedUploadServiceHandler) WatchUpload(context.Context, *connect.Request[v1.WatchUploadRequest], *connect.ServerStream[v1.WatchUploadResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("coatcheck.v1.UploadService.WatchUpload is not implemented"))
 }
 
 func (UnimplementedUploadServiceHandler) CancelUpload(context.Context, *connect.Request[v1.CancelUploadRequest]) (*connect.Response[v1.CancelUploadResponse], error) {
