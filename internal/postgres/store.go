@@ -16,15 +16,15 @@ import (
 
 // Store keeps media. It is safe for concurrent use, by any number of processes.
 type Store struct {
-	db        *bun.DB
-	windows   media.Windows
-	now       func() time.Time
-	metrics   *Metrics
-	inserts   gatherer[insertion]
-	confirms  gatherer[*confirmation]
-	announcer *announcer
+	db       *bun.DB
+	windows  media.Windows
+	now      func() time.Time
+	metrics  *Metrics
+	inserts  gatherer[insertion]
+	confirms gatherer[*confirmation]
 	// unprepared says that what is between here and Postgres does not keep prepared statements.
 	unprepared atomic.Bool
+	announcer  *announcer
 }
 
 // NewStore returns a store that gives new rows these windows. now is the only clock that it asks; each statement and

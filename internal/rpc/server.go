@@ -73,9 +73,10 @@ type Config struct {
 	Logger   *slog.Logger
 	Metrics  *Metrics
 
-	// Reconciles and BeginReconcile are what AdminService needs: it is served when both are set.
+	// Reconciles, BeginReconcile and what follows are what AdminService needs: it is served when the first two are set.
 	Reconciles     Reconciles
 	BeginReconcile BeginReconcile
+	Overviews      Overviews
 	// ReconcileSettings are those of a run for which the operator names none.
 	ReconcileSettings reconcile.Settings
 }
@@ -122,6 +123,7 @@ func Register(mux *http.ServeMux, c Config) {
 	if c.Reconciles != nil && c.BeginReconcile != nil {
 		path, handler = coatcheckv1connect.NewAdminServiceHandler(&admin{
 			reconciles: c.Reconciles, begin: c.BeginReconcile, settings: c.ReconcileSettings, logger: c.Logger,
+			overviews: c.Overviews, life: life,
 		}, options...)
 		handle(path, auth.Require(auth.Operators(c.Authenticate), handler))
 		services = append(services, coatcheckv1connect.AdminServiceName)
