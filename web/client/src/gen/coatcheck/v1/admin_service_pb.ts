@@ -723,8 +723,9 @@ export const AdminService: GenService<{
     output: typeof FindMediaResponseSchema;
   },
   /**
-   * RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass is
-   * bounded in time: when more is due its result says incomplete, and the sweepers go on, or call again.
+   * RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass takes 30
+   * seconds at most: when more is due its result says incomplete, and the sweepers go on, or call again. What failed is told
+   * in the result as well. FAILED_PRECONDITION when this process has no sweeper role, unless it is a dry run.
    *
    * @generated from rpc coatcheck.v1.AdminService.RunSweep
    */
@@ -745,8 +746,8 @@ export const AdminService: GenService<{
   },
   /**
    * ListDeadLetters shows messages of the dead-letter queue, and why each died. They stay there. While it looks they are
-   * hidden from others, for seconds. FAILED_PRECONDITION when this process knows no queue or the queue has no dead-letter
-   * queue.
+   * hidden from others, for seconds, and each look counts as a receive. FAILED_PRECONDITION when this process knows no queue
+   * or the queue has no dead-letter queue.
    *
    * @generated from rpc coatcheck.v1.AdminService.ListDeadLetters
    */

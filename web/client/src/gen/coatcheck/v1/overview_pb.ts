@@ -55,15 +55,15 @@ export type Overview = Message<"coatcheck.v1.Overview"> & {
   media: MediaCount[];
 
   /**
-   * What became of the media that were created in each hour of the last 7 days, oldest first; without hours in which none
-   * was.
+   * What became of the media that were presigned in each hour of the last 7 days, oldest first; without hours in which none
+   * was. The first and the last are parts of hours. What was adopted was never presigned.
    *
    * @generated from field: repeated coatcheck.v1.FunnelHour funnel = 5;
    */
   funnel: FunnelHour[];
 
   /**
-   * How it was learnt that media of the last 7 days had landed.
+   * How it was learnt that media that were presigned in the last 7 days had landed.
    *
    * @generated from field: repeated coatcheck.v1.LandingCount landings = 6;
    */
@@ -127,7 +127,8 @@ export type Overview = Message<"coatcheck.v1.Overview"> & {
   missing: bigint;
 
   /**
-   * How long it took from CreateUpload to the notified landing for half of the media that landed in the last hour.
+   * How long it took from CreateUpload to the notified landing for half of the media that landed in the hour before
+   * counted_at, to within 3 %. Not set when none did.
    *
    * @generated from field: google.protobuf.Duration landing_p50 = 15;
    */
@@ -276,7 +277,8 @@ export type LandingCount = Message<"coatcheck.v1.LandingCount"> & {
 
   /**
    * Of those, how many S3 has never sent a notification of that arrived. What was learnt in another way is notified later as
-   * a rule; so these are notifications that are lost, or on their way.
+   * a rule; so these are notifications that are lost, or on their way. A later notification is known by its sequencer, which
+   * S3's have and those of some other stores do not (MinIO): theirs stay counted here.
    *
    * @generated from field: int64 unnotified = 3;
    */
