@@ -4,7 +4,7 @@ BUF = go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 PROTOVALIDATE = github.com/bufbuild/protovalidate@v1.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build dev test race check generate drift infra e2e conformance torture mutants fuzz bench bench-profile bench-reconcile verify
+.PHONY: help build dev test race check generate generate-web drift drift-web web test-web test-mobile infra e2e conformance torture mutants fuzz bench bench-profile bench-reconcile verify
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -33,6 +33,26 @@ generate: .build/protovalidate ## regenerate the Go code of proto/
 drift: generate
 	@git diff --exit-code --stat -- proto || { echo "proto: the generated code is not that of the protos: commit what 'make generate' makes"; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard proto)" || { echo "proto: 'make generate' made files that are not committed"; exit 1; }
+
+# Of the targets, only those of web/ need Node.
+web: web/node_modules/.package-lock.json ## build the TypeScript client (needs Node 20.19 or newer)
+	cd web && npm run -s build -w client
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json $(wildcard web/*/package.json)
+	cd web && npm ci
+	@touch $@
+
+test-web: build drift-web ## test the TypeScript client, in Node and in real Chromium against `coatcheck dev` (needs Node and Chromium)
+	web/chromium.sh
+	cd web && npm run -s build && npm run -s typecheck && npm run -s test && npm run -s size
+
+generate-web: .build/protovalidate web/node_modules/.package-lock.json ## regenerate the TypeScript code of proto/
+	rm -rf web/client/src/gen
+	$(BUF) generate --template buf.gen.web.yaml --path proto/coatcheck
+
+drift-web: generate-web
+	@git diff --exit-code --stat -- web/client/src/gen || { echo "web: the generated code is not that of the protos: commit what 'make generate-web' makes"; exit 1; }
+	@test -z "$$(git ls-files --others --exclude-standard web/client/src/gen)" || { echo "web: 'make generate-web' made files that are not committed"; exit 1; }
 
 # buf/validate/validate.proto comes from its Go module, so that no schema registry is needed.
 .build/protovalidate:
@@ -77,4 +97,7 @@ bench-reconcile: build ## reconcile against a bare listing, and sort and comm (O
 	go build -o bin/bench-reconcile ./internal/bench/reconcile
 	@bin/bench-reconcile -objects $(or $(OBJECTS),100000) -runs $(or $(RUNS),3) -server "$(SERVER)" -keep "$(KEEP)" -sizes "$(SIZES)" $(ARGS)
 
-verify: check test infra conformance e2e ## all that CI runs
+test-mobile: build .build/protovalidate ## compile the Kotlin client and run it against `coatcheck dev` (needs a JDK and Maven)
+	@mobile/test.sh
+
+verify: check test test-web test-mobile infra conformance e2e ## all that CI runs
