@@ -19,9 +19,11 @@ var leaseSQL = `
 WITH due AS MATERIALIZED (` + dueSQL + `)
 UPDATE coatcheck.media AS m
 SET due_at = $4, attempts = m.attempts + $5, revision = m.revision + 1
-FROM due WHERE m.id = due.id
+WHERE m.id = ANY (ARRAY (SELECT id FROM due))
 RETURNING ` + string(columns)
 
+// dueSQL is an array where it is used, and not joined: of how many it takes Postgres knows nothing, and of many it would
+// rather read the whole table.
 const dueSQL = `
 	SELECT id FROM coatcheck.media
 	WHERE state = $1 AND due_at <= $2
@@ -112,7 +114,7 @@ var expireClaimsSQL = `
 WITH due AS MATERIALIZED (` + dueSQL + `)
 UPDATE coatcheck.media AS m
 SET state = 'deleting', reason = 'unclaimed', deleting_at = $2, due_at = $4, attempts = 1, revision = m.revision + 1
-FROM due WHERE m.id = due.id
+WHERE m.id = ANY (ARRAY (SELECT id FROM due))
 RETURNING ` + string(columns)
 
 // ExpireClaims makes UPLOADED media whose claim window is over DELETING as unclaimed, up to limit, and returns them, leased
