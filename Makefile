@@ -79,14 +79,15 @@ mutants: ## break the code in a hundred ways and more, and see each caught (ARGS
 
 fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
+	go test -run '^$$' -fuzz FuzzQuick -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
 	go test -run '^$$' -fuzz FuzzDecodeManifest -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzReadRows -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzListing -fuzztime $(or $(FUZZTIME),30s) ./internal/objectstore
 
-bench: build ## every figure beside its limit and its peers (ONLY="consume latency create confirm sweep cost" SIZE=1000000 COUNT=30000 RUNS=5 KEEP=dir PLOT=file.svg)
+bench: build ## every figure beside its limit and its peers (ONLY="consume latency create confirm sweep growth cost" SIZE=1000000 COUNT=15000 RUNS=3 KEEP=dir PLOT=latency.svg MEMORY_PLOT=memory.svg)
 	go build -o bin/bench ./internal/bench
-	@bin/bench -only "$(ONLY)" -size $(or $(SIZE),1000000) -count $(or $(COUNT),30000) -runs $(or $(RUNS),5) -keep "$(KEEP)" \
-	  -plot "$(or $(PLOT),bin/latency.svg)" $(ARGS)
+	@bin/bench -only "$(ONLY)" -size $(or $(SIZE),1000000) -count $(or $(COUNT),15000) -runs $(or $(RUNS),3) -keep "$(KEEP)" \
+	  -plot "$(or $(PLOT),bin/latency.svg)" -memory-plot "$(or $(MEMORY_PLOT),bin/memory.svg)" $(ARGS)
 
 bench-profile: ## what the consumer does with its time and memory: bin/consumer.cpu and .mem for `go tool pprof` (SIZE=… COUNT=…)
 	go build -o bin/bench ./internal/bench

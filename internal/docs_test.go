@@ -9,15 +9,12 @@ import (
 	"testing"
 )
 
-// TestSafetyDocs: every test that docs/safety.md names exists.
-func TestSafetyDocs(t *testing.T) {
+// TestDocs: every test that the docs name exists, in the package that docs/safety.md says.
+func TestDocs(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../docs/safety.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var code strings.Builder
-	err = filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+	tests := map[string]string{} // by folder
+	var all strings.Builder
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -28,19 +25,37 @@ func TestSafetyDocs(t *testing.T) {
 			return nil
 		}
 		text, err := os.ReadFile(path)
-		code.Write(text)
+		tests[filepath.Base(filepath.Dir(path))] += string(text)
+		all.Write(text)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(string(page), -1)
-	if len(named) < 50 {
-		t.Fatalf("the page names %d tests only", len(named))
-	}
-	for _, m := range named {
-		if !strings.Contains(code.String(), "func "+m[1]+"(") {
-			t.Errorf("docs/safety.md names %s, and there is no such test", m[1])
+	tests["cmd"] = tests["coatcheck"]
+	name := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	named := func(page, text, code string, atLeast int) {
+		found := name.FindAllStringSubmatch(text, -1)
+		if len(found) < atLeast {
+			t.Errorf("%s names %d tests only", page, len(found))
 		}
+		for _, m := range found {
+			if !strings.Contains(code, "func "+m[1]+"(") {
+				t.Errorf("%s names %s, and there is no such test", page, m[1])
+			}
+		}
+	}
+	read := func(page string) string {
+		text, err := os.ReadFile("../docs/" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	safety := read("safety.md")
+	named("docs/safety.md", safety, all.String(), 100)
+	named("docs/design.md", read("design.md"), all.String(), 5)
+	for _, m := range regexp.MustCompile("`([a-z0-9/]+)`: ((?:`[A-Za-z0-9]+`(?:, )?)+)").FindAllStringSubmatch(safety, -1) {
+		named("docs/safety.md of "+m[1], m[2], tests[filepath.Base(m[1])], 1)
 	}
 }

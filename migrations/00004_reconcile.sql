@@ -24,7 +24,7 @@ CREATE TABLE coatcheck.adoption (
     owner  text NOT NULL CHECK (owner <> '')
 );
 COMMENT ON TABLE coatcheck.adoption IS
-    'What the list of a running adoption says is in use, and has not been found in the bucket yet.';
+    'What the list of an adoption says is in use, and has no row yet, also when the adoption is over: none of it is removed as a stray.';
 
 CREATE TABLE coatcheck.reconciliation (
     id               uuid PRIMARY KEY,

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/coatcheck/coatcheck/internal/overview"
 	"github.com/coatcheck/coatcheck/internal/queue"
 )
 
@@ -98,7 +99,10 @@ type queueDepths struct {
 	err  error
 }
 
-const depthsMaxAge = time.Minute
+const (
+	depthsMaxAge   = time.Minute
+	depthsErrorAge = 5 * time.Second
+)
 
 var (
 	queueWaiting  = prometheus.NewDesc("coatcheck_queue_messages", "Messages that wait, as SQS estimates it.", []string{"queue"}, nil)
@@ -139,15 +143,34 @@ func (d *queueDepths) Check(ctx context.Context) error {
 	return err
 }
 
+// overview returns what it read last, which is at most a minute old.
+func (d *queueDepths) overview(ctx context.Context) (*overview.Queue, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	depths, err := d.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &overview.Queue{
+		Waiting: depths.Queue.Visible + depths.Queue.Delayed, InFlight: depths.Queue.InFlight,
+		DeadLetters: depths.DeadLetters.Visible + depths.DeadLetters.InFlight, HasDeadLetterQueue: depths.HasDeadLetterQueue,
+	}, nil
+}
+
 func (d *queueDepths) read(ctx context.Context) (queue.Depths, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.err == nil && time.Since(d.at) < depthsMaxAge {
-		return d.last, nil
+	age := depthsMaxAge
+	if d.err != nil {
+		age = depthsErrorAge
 	}
+	if time.Since(d.at) < age {
+		return d.last, d.err
+	}
+	failed := d.err != nil
 	d.last, d.err = d.ask(ctx)
 	d.at = time.Now()
-	if d.err != nil {
+	if d.err != nil && !failed { // once: whoever is not allowed to ask asks again and again
 		d.logger.Warn("asking the queue for its depth", "error", d.err)
 	}
 	return d.last, d.err

@@ -54,11 +54,16 @@ type program struct {
 	store    *postgres.Store
 	objects  *objectstore.Store
 	registry *prometheus.Registry
-	ready    *readiness
-	listener net.Listener
-	handler  http.Handler
-	jobs     []func(context.Context) error // the loops of its roles
-	stopping chan struct{}                 // closed when streams are to end
+	// What tells of everything, for metrics and for the operator.
+	backlog    *postgres.Backlog
+	reconciled *postgres.Reconciled
+	queue      *queue.Queue // nil: this process was told of none
+	depths     *queueDepths // nil likewise
+	ready      *readiness
+	listener   net.Listener
+	handler    http.Handler
+	jobs       []func(context.Context) error // the loops of its roles
+	stopping   chan struct{}                 // closed when streams are to end
 }
 
 // newProgram checks the settings, opens the database, and makes sure that it is the right one for the bucket. The
@@ -137,8 +142,12 @@ func (p *program) has(role string) bool { return slices.Contains(p.config.Roles,
 
 // build makes what the roles need.
 func (p *program) build(cfg aws.Config) error {
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		postgres.NewBacklog(p.db, time.Now, p.config.Logger), postgres.NewReconciled(p.db, time.Now, p.config.Logger))
+	p.backlog, p.reconciled = postgres.NewBacklog(p.db, time.Now, p.config.Logger), postgres.NewReconciled(p.db, time.Now, p.config.Logger)
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), p.backlog, p.reconciled)
+	if p.config.Consumer.QueueURL != "" {
+		p.queue = queue.New(awsclient.SQS(cfg), p.config.Consumer.QueueURL, queue.DefaultRetry)
+		p.depths = newQueueDepths(p.queue.Depths, p.config.Logger)
+	}
 	p.ready = &readiness{logger: p.config.Logger, checks: map[string]func(context.Context) error{"database": p.store.Ping}}
 	if p.usesBucket() {
 		p.ready.checks["bucket"] = p.objects.Ping
@@ -174,7 +183,7 @@ func (p *program) build(cfg aws.Config) error {
 		}, reconciler))
 	}
 	if p.has("consumer") {
-		if err := p.buildConsumer(cfg); err != nil {
+		if err := p.buildConsumer(); err != nil {
 			return err
 		}
 	}
@@ -192,10 +201,9 @@ func (p *program) build(cfg aws.Config) error {
 	return nil
 }
 
-func (p *program) buildConsumer(cfg aws.Config) error {
-	q := queue.New(awsclient.SQS(cfg), p.config.Consumer.QueueURL, queue.DefaultRetry)
+func (p *program) buildConsumer() error {
 	c, err := consumer.New(p.config.Consumer.config(p.config.Bucket.Bucket, p.keys), consumer.Parts{
-		Queue: q, Lander: p.store, Log: p.config.Logger, Metrics: consumer.NewMetrics(p.registry),
+		Queue: p.queue, Lander: p.store, Log: p.config.Logger, Metrics: consumer.NewMetrics(p.registry),
 		// Only what is wrong with a message itself may send it to the dead-letter queue. A schema that is not migrated,
 		// or rights that were taken away, are waited out.
 		Transient: func(err error) bool { return !postgres.Refused(err) },
@@ -203,9 +211,8 @@ func (p *program) buildConsumer(cfg aws.Config) error {
 	if err != nil {
 		return err
 	}
-	depths := newQueueDepths(q.Depths, p.config.Logger)
-	p.registry.MustRegister(depths)
-	p.ready.checks["queue"] = depths.Check
+	p.registry.MustRegister(p.depths)
+	p.ready.checks["queue"] = p.depths.Check
 	p.jobs = append(p.jobs, c.Run)
 	return nil
 }

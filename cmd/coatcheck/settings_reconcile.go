@@ -36,15 +36,9 @@ type reconcilerSettings struct {
 	ReconcileConcurrency int           `name:"reconcile-concurrency" env:"COATCHECK_RECONCILE_CONCURRENCY" default:"4" group:"Reconciler" help:"Shards that this process goes over at a time. More end sooner, and take more of S3's rate, Postgres and memory."`
 }
 
-const defaultReconcileInterval = 24 * time.Hour
-
-// reconcilePoll is how often a process looks for a run to take part in.
-const reconcilePoll = 30 * time.Second
-
 func (s reconcilerSettings) config() (reconcile.Config, error) {
 	c := reconcile.DefaultConfig()
 	c.Settings, c.Concurrency = s.settings(), s.ReconcileConcurrency
-	c.Poll = reconcilePoll
 	switch {
 	case s.ReconcileInterval != 0 && s.ReconcileCron != "":
 		return c, errors.New("--reconcile-interval and --reconcile-cron are both set: give one of them")
@@ -54,9 +48,7 @@ func (s reconcilerSettings) config() (reconcile.Config, error) {
 		return c, err
 	case s.ReconcileInterval < 0:
 		return c, fmt.Errorf("--reconcile-interval is %s: must be more than 0s", s.ReconcileInterval)
-	case s.ReconcileInterval == 0:
-		c.Schedule = schedule.Every(defaultReconcileInterval)
-	default:
+	case s.ReconcileInterval > 0:
 		c.Schedule = schedule.Every(s.ReconcileInterval)
 		c.Poll = min(c.Poll, s.ReconcileInterval)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ func serveAWS(ctx context.Context, _ []string, out io.Writer) error {
 		return err
 	}
 	defer emulator.Close()
-	clock := &callClock{}
+	clock := &callClock{open: make(chan struct{})}
 	failed := make(chan error, 2)
 	var urls []string
 	for _, by := range []time.Duration{0, roundTrip} {
@@ -70,24 +71,24 @@ type callClock struct {
 	mu          sync.Mutex
 	first, last time.Time
 	calls       calls
+	missing     int           // receives that are yet to come before any is answered
+	open        chan struct{} // closed when all are there
 }
 
-// clockPath is where the clock is read and set back.
+// clockPath is where the clock is read and set back. With ?gate=16 no receive is answered from then on until as many are
+// there, which is when time begins: so that several processes begin together, however long each took to start.
 const clockPath = "/-/calls"
 
 func (c *callClock) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == clockPath {
-			_ = json.NewEncoder(w).Encode(c.take())
+			gate, _ := strconv.Atoi(r.URL.Query().Get("gate"))
+			_ = json.NewEncoder(w).Encode(c.take(gate))
 			return
 		}
 		operation := r.Header.Get("X-Amz-Target")
 		if strings.HasSuffix(operation, ".ReceiveMessage") {
-			c.mu.Lock()
-			if c.calls.Receives++; c.first.IsZero() {
-				c.first = time.Now()
-			}
-			c.mu.Unlock()
+			c.receive(r.Context())
 		}
 		next.ServeHTTP(w, r)
 		if strings.Contains(operation, ".DeleteMessage") {
@@ -99,14 +100,33 @@ func (c *callClock) around(next http.Handler) http.Handler {
 	})
 }
 
-func (c *callClock) take() calls {
+func (c *callClock) receive(ctx context.Context) {
+	c.mu.Lock()
+	c.missing--
+	if c.calls.Receives++; c.missing <= 0 && c.first.IsZero() {
+		c.first = time.Now()
+		close(c.open)
+	}
+	open := c.open
+	c.mu.Unlock()
+	select {
+	case <-open:
+	case <-ctx.Done():
+	}
+}
+
+func (c *callClock) take(gate int) calls {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	taken := c.calls
 	if !c.last.IsZero() {
 		taken.Took = c.last.Sub(c.first)
 	}
+	if c.first.IsZero() { // nothing came, or not enough
+		close(c.open)
+	}
 	c.calls, c.first, c.last = calls{}, time.Time{}, time.Time{}
+	c.missing, c.open = gate, make(chan struct{})
 	runtime.GC() // nobody is to pay for what another has left behind
 	return taken
 }
@@ -163,10 +183,10 @@ func clientConfig(ctx context.Context, endpoint string) (aws.Config, error) {
 	})
 }
 
-// calls reads the clock and sets it back.
-func (a *awsServer) calls() (calls, error) {
+// calls reads the clock and sets it back, with a gate for so many receives.
+func (a *awsServer) calls(gate int) (calls, error) {
 	var c calls
-	answer, err := http.Get(a.plain + clockPath)
+	answer, err := http.Get(fmt.Sprintf("%s%s?gate=%d", a.plain, clockPath, gate))
 	if err != nil {
 		return c, err
 	}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -26,7 +26,7 @@ func (p *peer) rate() float64 { return rig.Median(rig.Ordered(p.runs, usage.rate
 // contest lets the peers take turns. They get fewer notifications, because they would take too long for as many.
 func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 	if c.config.peers == "" {
-		return nil, nil
+		return []peer{{name: "every peer", skipped: "-peers is empty"}}, nil
 	}
 	env, err := c.peerEnvironment()
 	if err != nil {
@@ -95,25 +95,74 @@ func buildPeers(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := needed(dir, "go.mod", "go"); err != nil {
+		return "", err
+	}
 	return program, quietly(exec.CommandContext(ctx, "go", "build", "-C", dir, "-o", program, "."))
 }
 
 // preparePeers installs what the peers on Node need.
 func preparePeers(ctx context.Context, dir string) (string, error) {
+	if err := needed(dir, "package.json", "node", "npm"); err != nil {
+		return "", err
+	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return "", errors.New("there is no node")
+		return "", err
 	}
 	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
 	install.Dir = dir
 	return node, quietly(install)
 }
 
-func quietly(cmd *exec.Cmd) error {
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, rig.Tail(string(out), 3))
+// needed tells what is not there of a file and programs.
+func needed(dir, file string, programs ...string) error {
+	if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+		return fmt.Errorf("the folder of the peers, %s, has no %s", dir, file)
+	}
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%s is not installed", program)
+		}
 	}
 	return nil
+}
+
+func quietly(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, said(string(out)))
+	}
+	return nil
+}
+
+// said is how the output of a program that failed begins, in one line: what comes after is usage and advice.
+func said(output string) string {
+	var lines []string
+	for l := range strings.Lines(output) {
+		if l = strings.TrimSpace(l); l != "" && l != "npm error" && len(lines) < 3 {
+			lines = append(lines, l)
+		}
+	}
+	return strings.Join(lines, " | ")
+}
+
+// skippedBy tells which peers were skipped for which reason, a line each.
+func skippedBy(peers []peer) []string {
+	var reasons, lines []string
+	names := map[string][]string{}
+	for _, p := range peers {
+		if p.skipped == "" {
+			continue
+		}
+		if names[p.skipped] == nil {
+			reasons = append(reasons, p.skipped)
+		}
+		names[p.skipped] = append(names[p.skipped], p.name)
+	}
+	for _, reason := range reasons {
+		lines = append(lines, fmt.Sprintf("skipped: %s: %s", strings.Join(names[reason], "; "), reason))
+	}
+	return lines
 }
 
 // compared returns the fastest peer but the loop that is written by hand, and that one; nil where none was run.

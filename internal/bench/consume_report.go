@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -34,28 +35,30 @@ func (c *consumption) report(out io.Writer, peers []peer) ([]line, error) {
 	if err := table.Flush(); err != nil {
 		return nil, err
 	}
-	for _, p := range peers {
-		if p.skipped != "" {
-			fmt.Fprintf(out, "skipped: %s: %s\n", p.name, p.skipped)
-		}
+	skipped := skippedBy(peers)
+	for _, l := range skipped {
+		fmt.Fprintln(out, l)
 	}
 	ours, calls, rows := c.median(oursPlain), c.median(bareCalls), c.median(bareRows)
 	delayed, delayedCalls := c.median(oursDelayed), c.median(callsDelayed)
 	inOrder := c.median(oursInOrder) / time.Duration(many)
 	mixed := c.median(oursMixed) / time.Duration(many+many/10)
 	best, byHand := compared(peers)
-	told := ""
+	var told []string
 	if best != nil {
-		told += fmt.Sprintf("%s %.0f/s (×%.1f)", best.name, best.rate(), rate(n, ours)/best.rate())
+		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", best.name, best.rate(), rate(n, ours)/best.rate()))
 	}
 	if byHand != nil {
-		told += fmt.Sprintf("; %s %.0f/s (×%.1f)", byHand.name, byHand.rate(), rate(n, ours)/byHand.rate())
+		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", byHand.name, byHand.rate(), rate(n, ours)/byHand.rate()))
+	}
+	if len(skipped) > 0 {
+		told = append(told, "some were skipped")
 	}
 	return []line{{
 		what:      fmt.Sprintf("consume, %d notifications", n),
 		coatcheck: fmt.Sprintf("%.0f/s", rate(n, ours)),
 		limit:     fmt.Sprintf("%.0f/s: receive and delete %.2f s + UPDATE %.2f s", rate(n, calls+rows), calls.Seconds(), rows.Seconds()),
-		ratio:     float64(calls+rows) / float64(ours), aim: "0.90", peers: told, spread: c.spread(oursPlain, n),
+		ratio:     float64(calls+rows) / float64(ours), aim: "0.90", peers: strings.Join(told, "; "), spread: c.spread(oursPlain, n),
 	}, {
 		what:      "consume, processor time a notification, of every process",
 		coatcheck: fmt.Sprintf("%.0f µs", c.processor(oursPlain)),

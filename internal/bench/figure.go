@@ -30,6 +30,7 @@ func init() { // measure needs parse, which tells the names
 		{"create", measureCreate},
 		{"confirm", measureConfirm},
 		{"sweep", measureSweep},
+		{"growth", measureGrowth},
 		{"cost", measureCost},
 	}
 }
@@ -66,6 +67,7 @@ func bench(ctx context.Context, c config, out io.Writer) (err error) {
 			continue
 		}
 		fmt.Fprintf(out, "\n== %s: %s, %d rows\n", f.name, rig.Machine(), c.size)
+		began := time.Now()
 		lines, err := f.measure(ctx, s, out)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
@@ -73,6 +75,7 @@ func bench(ctx context.Context, c config, out io.Writer) (err error) {
 		for _, l := range lines {
 			table.WriteString(l.markdown())
 		}
+		fmt.Fprintf(out, "\n%s took %s\n", f.name, time.Since(began).Round(time.Second))
 		fmt.Fprintf(out, "figure=%s ratio=%.3f\n", f.name, lines[0].ratio)
 	}
 	fmt.Fprintf(out, "\n%s\nmeasured in %s; the table is in %s\n", table.String(), time.Since(began).Round(time.Second), c.table)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -218,7 +217,7 @@ func (l *latencies) report(out io.Writer, loads []*load) error {
 // drawLatency draws latency against load.
 func drawLatency(path string, loads []*load) error {
 	chart := plot.Chart{
-		Title: "From the end of a PUT to UPLOADED, committed", XLabel: "uploads a second", YLabel: "milliseconds",
+		Title: "From the end of a PUT to UPLOADED, committed", XLabel: "uploads a second", YLabel: "milliseconds (0.01 stands for less, too)",
 	}
 	for _, p := range []float64{50, 99, 99.9} {
 		ours, alone := plot.Line{Name: fmt.Sprintf("coatcheck, p%g", p)}, plot.Line{Name: fmt.Sprintf("the queue alone, p%g", p), Dashed: true}
@@ -232,12 +231,5 @@ func drawLatency(path string, loads []*load) error {
 		}
 		chart.Lines = append(chart.Lines, ours, alone)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(chart.WriteSVG(file), file.Close())
+	return draw(path, chart)
 }

@@ -42,6 +42,7 @@ func main() {
 // parts are the other processes that this program can be.
 var parts = map[string]func(context.Context, []string, io.Writer) error{
 	"serve-aws":     serveAWS,
+	"serve-pages":   servePages,
 	"bare-api":      bareAPI,
 	"bare-queue":    bareQueue,
 	"bare-update":   bareUpdate,

@@ -3,9 +3,10 @@ package main
 // Who gets a media, and that it stays theirs.
 
 const (
-	decide   = "internal/media/decide.go"
-	claimSQL = "internal/postgres/claim.go"
-	inSQL    = "migrations/00002_claim_media.sql"
+	decide     = "internal/media/decide.go"
+	claimSQL   = "internal/postgres/claim.go"
+	confirmSQL = "internal/postgres/confirm.go"
+	inSQL      = "migrations/00002_claim_media.sql"
 )
 
 func claimMutants() []mutant {
@@ -56,6 +57,21 @@ func claimMutants() []mutant {
 				"\t\tif err := saveRows(ctx, tx, changed); err != nil || !failed {\n\t\t\treturn err\n\t\t}\n" +
 					"\t\tif err := tx.Commit(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn refused\n"}},
 			test: suite{"./internal/postgres", "TestConfirmBatch"},
+		},
+		{
+			name: "half-a-batch-at-once", rule: "R3", breaks: "a batch of which only some can be confirmed at once is confirmed in part",
+			edits: []edit{{confirmSQL, "HAVING count(*) = calls_media", "HAVING count(*) > 0"}},
+			test:  suite{"./internal/postgres", "TestConfirmsAreGathered"},
+		},
+		{
+			name: "confirm-takes-gone", rule: "R1", breaks: "a confirmation takes what is being deleted, when many come at once",
+			edits: []edit{{confirmSQL, "WHERE m.state || '' = 'uploaded' AND", "WHERE m.state || '' <> 'confirmed' AND"}},
+			test:  suite{"./internal/postgres", "TestConfirmBatch|TestConfirmsAreGathered"},
+		},
+		{
+			name: "confirm-anybodys", rule: "R9", breaks: "a confirmation takes what is another tenant's, when many come at once",
+			edits: []edit{{confirmSQL, " AND m.tenant || '' = a.tenant", ""}},
+			test:  suite{"./internal/postgres", "TestNobodySeesWhatIsNotTheirs"},
 		},
 		{
 			name: "confirm-without-lock", rule: "R1", breaks: "a confirmation and a sweep decide about the same row at a time",

@@ -11,12 +11,12 @@ func deletionMutants() []mutant {
 	return []mutant{
 		{
 			name: "key-errors-forgotten", rule: "R6", breaks: "a DeleteObjects call that is answered 200 counts for every key in it",
-			edits: []edit{{deleteFile, "errs[t.media] = errors.Join(errs[t.media], keyError(t, e))", "_ = e"}},
+			edits: []edit{{deleteFile, "errs[i] = keyError(n, e)", "_ = e"}},
 			test:  suite{"./internal/objectstore", "TestDeleteReadsTheErrorOfEachKey"},
 		},
 		{
 			name: "silence-is-success", rule: "R6", breaks: "a key that the answer does not mention counts as deleted",
-			edits: []edit{{deleteFile, "\t\tcase !ok:\n", "\t\tcase !ok && t.version == \"none\":\n"}},
+			edits: []edit{{deleteFile, "\t\tcase !ok:\n", "\t\tcase !ok && n.version == \"none\":\n"}},
 			test:  suite{"./internal/objectstore", "TestDeleteTakesSilenceForNo"},
 		},
 		{
@@ -65,26 +65,25 @@ func deletionMutants() []mutant {
 		},
 		{
 			name: "attempts-not-counted", rule: "R6", breaks: "the back-off never grows",
-			edits: []edit{{sweepSQL, "attempts = m.attempts + ?attempt", "attempts = m.attempts"}},
+			edits: []edit{{sweepSQL, "attempts = m.attempts + $5", "attempts = m.attempts + 0*$5"}},
 			test:  suite{"./internal/sweep", "TestBackOff"},
 		},
 		{
 			name: "no-tombstone", rule: "R2", breaks: "a deleted media is forgotten at once, and a late PUT leaves a stray",
-			edits: []edit{{sweepSQL, "due_at = greatest(?now, m.url_expires_at) + make_interval(secs => ?tombstone)", "due_at = ?now"}},
+			edits: []edit{{sweepSQL, "due_at = greatest($3, m.url_expires_at) + make_interval(secs => $4)", "due_at = $3 + make_interval(secs => 0*$4)"}},
 			test:  suite{"./internal/sweep", "TestTombstones"},
 		},
 		{
 			name: "tombstone-ends-with-url", rule: "R7", breaks: "a tombstone is not kept for an upload whose URL outlives the deletion",
-			edits: []edit{{sweepSQL, "due_at = greatest(?now, m.url_expires_at) +", "due_at = ?now::timestamptz +"}},
+			edits: []edit{{sweepSQL, "due_at = greatest($3, m.url_expires_at) +", "due_at = $3::timestamptz +"}},
 			test:  suite{"./internal/sweep", "TestTombstones"},
 		},
 		{
 			name: "purge-without-deletion", rule: "R2", breaks: "a tombstone is forgotten with the object that came late and unnoticed",
 			edits: []edit{{deletions,
-				"return s.deleteBatch(ctx, r, s.store.LeaseDeleted, func(ctx context.Context, gone []*media.Media) (int, error) {\n" +
-					"\t\tn, err := s.store.Purge(ctx, gone)\n\t\tr.Purged += n\n\t\treturn n, err\n\t})",
-				"ms, err := s.store.LeaseDeleted(ctx, s.config.BatchSize, s.config.Lease)\n\tif err != nil {\n\t\treturn false, err\n\t}\n" +
-					"\tn, err := s.store.Purge(ctx, ms)\n\tr.Purged += n\n\treturn n == s.config.BatchSize, err"}},
+				"again, err := s.deleteBatch(ctx, r, leased, ms, func(ctx context.Context, gone []*media.Media) (int, error) {\n\t\tn, err := s.store.Purge",
+				"again, err := func(_ time.Time, f func(context.Context, []*media.Media) (int, error)) (bool, error) {\n\t\t_, err := f(ctx, ms)\n\t\treturn false, err\n" +
+					"\t}(leased, func(ctx context.Context, gone []*media.Media) (int, error) {\n\t\tn, err := s.store.Purge"}},
 			test: suite{"./internal/sweep", "TestLatePutUnnoticed"},
 		},
 		{
@@ -100,7 +99,7 @@ func deletionMutants() []mutant {
 			name: "versions-left", rule: "R2", breaks: "on a versioned bucket a deletion only adds a delete marker",
 			edits: []edit{
 				{deleteFile, "\tif versioned {\n", "\tif versioned && false {\n"},
-				{deleteFile, "\tif len(marked) > 0 {\n", "\tif false {\n"},
+				{deleteFile, "errs); len(marked) > 0 {\n", "errs); len(marked) < 0 {\n"},
 			},
 			test: suite{"./internal/objectstore", "TestDeleteLeavesNoVersion"},
 		},

@@ -44,7 +44,7 @@ func landingMutants() []mutant {
 		},
 		{
 			name: "mismatch-not-recorded", rule: "R3", breaks: "what S3 said to be another file lands all the same",
-			edits: []edit{{landSQL, `args.Mismatches = append(args.Mismatches, g.Mismatch != "")`, "args.Mismatches = append(args.Mismatches, false)"}},
+			edits: []edit{{landSQL, `g.MinSize, g.MaxSize, g.Mismatch != ""`, "g.MinSize, g.MaxSize, false"}},
 			test:  suite{"./internal/sweep", "TestLostNotificationOfAnotherFile"},
 		},
 		{
@@ -54,7 +54,7 @@ func landingMutants() []mutant {
 		},
 		{
 			name: "overwriting-not-noted", rule: "R3", breaks: "that a CONFIRMED media was overwritten is not written down",
-			edits: []edit{{landSQL, "CASE WHEN j.verdict = 'conflict' THEN coalesce(j.overwritten_at, ?now) ELSE j.overwritten_at END", "j.overwritten_at"}},
+			edits: []edit{{landSQL, "CASE WHEN j.verdict = 'conflict' THEN coalesce(j.overwritten_at, $8) ELSE j.overwritten_at END", "j.overwritten_at"}},
 			test:  suite{"./internal/postgres", "TestVerdicts"},
 		},
 		{

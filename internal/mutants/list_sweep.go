@@ -13,23 +13,18 @@ func sweepMutants() []mutant {
 		{
 			name: "sweep-takes-confirmed", rule: "R1", breaks: "CONFIRMED media expire as if nobody had claimed them",
 			edits: []edit{{sweepSQL,
-				"WHERE state = 'uploaded' AND due_at <= ?now",
-				"WHERE state IN ('uploaded', 'confirmed') AND coalesce(due_at, ?now) <= ?now"}},
+				"WHERE state = $1 AND due_at <= $2",
+				"WHERE state IN ($1, 'confirmed') AND coalesce(due_at, $2) <= $2"}},
 			test: suite{"./internal/postgres", "TestExpireClaims"},
 		},
 		{
 			name: "sweep-without-state-guard", rule: "R1", breaks: "whatever was given to be expired expires, whatever its state is",
-			edits: []edit{{sweepSQL, "FROM leased WHERE m.id = leased.id AND m.state = 'pending'`", "FROM leased WHERE m.id = leased.id`"}},
+			edits: []edit{{sweepSQL, "FROM leased WHERE m.id = leased.id AND m.state = 'pending'\nRETURNING", "FROM leased WHERE m.id = leased.id\nRETURNING"}},
 			test:  suite{"./internal/postgres", "TestTransitions"},
 		},
 		{
-			name: "sweep-without-due-guard", rule: "R1", breaks: "UPLOADED media expire before their claim window is over",
-			edits: []edit{{sweepSQL, "WHERE state = 'uploaded' AND due_at <= ?now", "WHERE state = 'uploaded'"}},
-			test:  suite{"./internal/sweep", "TestThreeClasses"},
-		},
-		{
-			name: "lease-without-due-guard", rule: "R2", breaks: "uploads are given up before their upload window is over, and tombstones forgotten",
-			edits: []edit{{sweepSQL, "WHERE state = ?state AND due_at <= ?now", "WHERE state = ?state"}},
+			name: "lease-without-due-guard", rule: "R2", breaks: "uploads and claims are given up before their windows are over, and tombstones forgotten",
+			edits: []edit{{sweepSQL, "WHERE state = $1 AND due_at <= $2", "WHERE state = $1 AND $2::timestamptz IS NOT NULL"}},
 			test:  suite{"./internal/sweep", "TestThreeClasses"},
 		},
 		{
@@ -40,8 +35,8 @@ func sweepMutants() []mutant {
 		{
 			name: "expiry-waits-for-confirmation", rule: "R1", breaks: "the sweep waits for a row that is being confirmed, and expires it then",
 			edits: []edit{{sweepSQL,
-				"WHERE state = 'uploaded' AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit\n\tFOR UPDATE SKIP LOCKED",
-				"WHERE state = 'uploaded' AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit"}},
+				"ORDER BY due_at\n\tLIMIT $3\n\tFOR UPDATE SKIP LOCKED",
+				"ORDER BY due_at\n\tLIMIT $3"}},
 			test: suite{"./internal/postgres", "TestExpiryMeetsAConfirmation"},
 		},
 		{
@@ -67,19 +62,19 @@ func sweepMutants() []mutant {
 		},
 		{
 			name: "lease-not-moved", rule: "R10", breaks: "what one sweeper has taken is due for the next at once",
-			edits: []edit{{sweepSQL, "SET due_at = ?until, attempts", "SET due_at = m.due_at, attempts"}},
+			edits: []edit{{sweepSQL, "SET due_at = $4, attempts", "SET due_at = m.due_at, attempts"}},
 			test:  suite{"./internal/postgres", "TestLeasePending"},
 		},
 		{
 			name: "lease-without-lock", rule: "R10", breaks: "two sweepers lease the same rows",
 			edits: []edit{{sweepSQL,
-				"WHERE state = ?state AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit\n\tFOR UPDATE SKIP LOCKED",
-				"WHERE state = ?state AND due_at <= ?now\n\tORDER BY due_at\n\tLIMIT ?limit"}},
+				"ORDER BY due_at\n\tLIMIT $3\n\tFOR UPDATE SKIP LOCKED",
+				"ORDER BY due_at\n\tLIMIT $3"}},
 			test: suite{"./internal/postgres", "TestLeasesAreDisjoint"},
 		},
 		{
 			name: "lease-for-ever", rule: "R10", breaks: "what a killed sweeper had taken is not due again when its lease ends",
-			edits: []edit{{sweepSQL, "Until: now.Add(lease),", "Until: now.Add(1000 * lease),"}},
+			edits: []edit{{sweepSQL, "limit, now.Add(lease), attempt)", "limit, now.Add(1000*lease), attempt)"}},
 			test:  suite{"./internal/sweep", "TestCrashAfterDeleting"},
 		},
 		{

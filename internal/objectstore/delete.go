@@ -41,12 +41,9 @@ func (s *Store) Delete(ctx context.Context, ms []*media.Media) ([]error, error) 
 	}
 	targets := make([]target, len(ms))
 	for i, m := range ms {
-		targets[i] = target{media: i, key: m.Key}
+		targets[i] = target{i, name{key: m.Key}}
 	}
-	marked := s.deleteTargets(ctx, targets, errs)
-	if len(marked) > 0 {
-		// A delete marker was added: the bucket has had its versioning enabled since it was asked.
-		s.versions.Store(&answer{versioned: true, at: s.now()})
+	if marked := s.deleteTargets(ctx, targets, errs); len(marked) > 0 {
 		s.deleteVersions(ctx, ms, errs, marked)
 	}
 	return errs, nil
@@ -95,44 +92,65 @@ func all(ms []*media.Media) []int {
 	return indices
 }
 
-// target is one thing to delete: a key, or one version of it.
+// name is what S3 knows an object by, or one version of it.
+type name struct{ key, version string }
+
+func (n name) String() string {
+	if n.version == "" {
+		return n.key
+	}
+	return n.key + " version " + n.version
+}
+
+func nameOf(id types.ObjectIdentifier) name {
+	return name{aws.ToString(id.Key), aws.ToString(id.VersionId)}
+}
+
+// target is one thing to delete.
 type target struct {
-	media        int // its index
-	key, version string
+	media int // its index
+	name
 }
 
 // deleteTargets deletes in calls of up to maxDelete, and adds to errs what could not be deleted. It returns the media
 // of which a delete marker was added instead.
 func (s *Store) deleteTargets(ctx context.Context, targets []target, errs []error) (marked []int) {
-	for len(targets) > 0 {
-		n := min(len(targets), maxDelete)
-		marked = append(marked, s.deleteBatch(ctx, targets[:n], errs)...)
-		targets = targets[n:]
+	for batch := range slices.Chunk(targets, maxDelete) {
+		input := make([]types.ObjectIdentifier, len(batch))
+		for i := range batch {
+			input[i].Key = &batch[i].key
+			if batch[i].version != "" {
+				input[i].VersionId = &batch[i].version
+			}
+		}
+		each, err := s.deleteObjects(ctx, input)
+		for i, t := range batch {
+			switch {
+			case err != nil:
+				errs[t.media] = err
+			case errors.Is(each[i], errMarked):
+				marked = append(marked, t.media)
+			default:
+				errs[t.media] = errors.Join(errs[t.media], each[i])
+			}
+		}
 	}
 	return marked
 }
 
-type name struct{ key, version string }
+// errMarked means that an object is still there, below a delete marker.
+var errMarked = errors.New("a delete marker was added: the bucket has had its versioning enabled")
 
-func (s *Store) deleteBatch(ctx context.Context, targets []target, errs []error) (marked []int) {
-	input := make([]types.ObjectIdentifier, len(targets))
-	for i := range targets {
-		input[i].Key = &targets[i].key
-		if targets[i].version != "" {
-			input[i].VersionId = &targets[i].version
-		}
-	}
+// deleteObjects deletes up to [maxDelete] objects in one call and returns what became of each: nil where S3 has confirmed
+// that it is gone. The second error is of the call as a whole.
+func (s *Store) deleteObjects(ctx context.Context, input []types.ObjectIdentifier) ([]error, error) {
 	// Not quiet: a quiet answer names the failures only, so that silence about a key would have to count as success,
 	// and it does not tell of a delete marker that was added.
 	out, err := s.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 		Bucket: &s.bucket, Delete: &types.Delete{Objects: input, Quiet: aws.Bool(false)},
 	})
 	if err != nil {
-		err = &callError{fmt.Errorf("deleting %d objects: %w", len(targets), explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))}
-		for _, t := range targets {
-			errs[t.media] = err
-		}
-		return nil
+		return nil, &callError{fmt.Errorf("deleting %d objects: %w", len(input), explain(err, deleteActions))}
 	}
 	deleted := make(map[name]types.DeletedObject, len(out.Deleted))
 	for _, d := range out.Deleted {
@@ -142,22 +160,31 @@ func (s *Store) deleteBatch(ctx context.Context, targets []target, errs []error)
 	for _, e := range out.Errors {
 		failed[name{aws.ToString(e.Key), aws.ToString(e.VersionId)}] = e
 	}
-	for _, t := range targets {
-		n := name{t.key, t.version}
+	errs := make([]error, len(input))
+	for i, id := range input {
+		n := nameOf(id)
 		if e, ok := failed[n]; ok {
-			errs[t.media] = errors.Join(errs[t.media], keyError(t, e))
+			errs[i] = keyError(n, e)
 			continue
 		}
 		d, ok := deleted[n]
 		switch {
 		case !ok:
-			errs[t.media] = errors.Join(errs[t.media], fmt.Errorf("deleting %s: the answer does not mention it", t))
-		case t.version == "" && aws.ToBool(d.DeleteMarker):
-			marked = append(marked, t.media)
+			errs[i] = fmt.Errorf("deleting %s: the answer does not mention it", n)
+		case n.version == "" && aws.ToBool(d.DeleteMarker):
+			errs[i] = s.marked(n)
 		}
 	}
-	return marked
+	return errs, nil
 }
+
+// marked takes note that the bucket has had its versioning enabled since it was asked.
+func (s *Store) marked(n name) error {
+	s.versions.Store(&answer{versioned: true, at: s.now()})
+	return fmt.Errorf("deleting %s: %w", n, errMarked)
+}
+
+const deleteActions = "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"
 
 // callError is a call that failed as a whole: it says nothing of any one key.
 type callError struct{ error }
@@ -169,17 +196,13 @@ func (e *callError) Unwrap() error { return e.error }
 func (e *callError) WholeCall() bool { return true }
 
 // keyError returns what S3 says of one key, or nil when that is that it is not there.
-func keyError(t target, e types.Error) error {
-	code := aws.ToString(e.Code)
-	if code == "NoSuchKey" || code == "NoSuchVersion" {
+func keyError(n name, e types.Error) error {
+	switch code := aws.ToString(e.Code); code {
+	case "NoSuchKey", "NoSuchVersion":
 		return nil
+	case "PreconditionFailed", "ConditionalRequestConflict":
+		return fmt.Errorf("deleting %s: %w", n, reconcile.ErrChanged)
+	default:
+		return fmt.Errorf("deleting %s: %w", n, &smithy.GenericAPIError{Code: code, Message: aws.ToString(e.Message)})
 	}
-	return fmt.Errorf("deleting %s: %w", t, &smithy.GenericAPIError{Code: code, Message: aws.ToString(e.Message)})
-}
-
-func (t target) String() string {
-	if t.version == "" {
-		return t.key
-	}
-	return t.key + " version " + t.version
 }

@@ -8,13 +8,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
@@ -59,22 +59,17 @@ func (s *Store) RemoveStrays(ctx context.Context, strays []reconcile.Stray, quar
 
 // side does something for each stray that has no error yet, several at a time.
 func side(strays []reconcile.Stray, errs []error, do func(reconcile.Stray) error) {
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range min(listers, len(strays)) {
-		wg.Go(func() {
-			for i := range next {
-				errs[i] = do(strays[i])
-			}
-		})
-	}
+	var group errgroup.Group
+	group.SetLimit(listers)
 	for i := range strays {
 		if errs[i] == nil {
-			next <- i
+			group.Go(func() error {
+				errs[i] = do(strays[i])
+				return nil
+			})
 		}
 	}
-	close(next)
-	wg.Wait()
+	_ = group.Wait()
 }
 
 // copyTo copies a stray as it was recorded.
@@ -87,12 +82,10 @@ func (s *Store) copyTo(ctx context.Context, o reconcile.Stray, key string) error
 	_, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
 		Bucket: &s.bucket, Key: &key, CopySource: &source, CopySourceIfMatch: aws.String(`"` + o.ETag + `"`),
 	})
-	switch status(err) {
-	case 0, 200:
-		if err == nil {
-			return nil
-		}
-	case 404, 412:
+	switch code := status(err); {
+	case err == nil:
+		return nil
+	case code == http.StatusNotFound || code == http.StatusPreconditionFailed:
 		return fmt.Errorf("copying %s: %w", o.Key, reconcile.ErrChanged)
 	}
 	return fmt.Errorf("copying %s to %s: %w", o.Key, key, explain(err, "s3:GetObject on it, and s3:PutObject below the quarantine prefix"))
@@ -161,21 +154,20 @@ func inXML(key string) bool {
 
 // deleteOne deletes an object whose key no body can hold.
 func (s *Store) deleteOne(ctx context.Context, id types.ObjectIdentifier) error {
-	t := target{key: aws.ToString(id.Key), version: aws.ToString(id.VersionId)}
+	n := nameOf(id)
 	out, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: id.Key, VersionId: id.VersionId, IfMatch: id.ETag})
 	switch code := status(err); {
 	case code == http.StatusPreconditionFailed || code == http.StatusConflict:
-		return fmt.Errorf("deleting %s: %w", t, reconcile.ErrChanged)
+		return fmt.Errorf("deleting %s: %w", n, reconcile.ErrChanged)
 	case err != nil:
-		return fmt.Errorf("deleting %s: %w", t, explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))
-	case t.version == "" && aws.ToBool(out.DeleteMarker):
-		s.versions.Store(&answer{versioned: true, at: s.now()})
-		return fmt.Errorf("deleting %s: a delete marker was added: the bucket has had its versioning enabled", t)
+		return fmt.Errorf("deleting %s: %w", n, explain(err, deleteActions))
+	case n.version == "" && aws.ToBool(out.DeleteMarker):
+		return s.marked(n)
 	}
 	return nil
 }
 
-// deleteIdentified deletes up to [maxDelete] objects in one call and tells the outcome of each.
+// deleteIdentified is deleteObjects for any key, and tells the outcome of each.
 func (s *Store) deleteIdentified(ctx context.Context, all []types.ObjectIdentifier, tell func(types.ObjectIdentifier, error)) {
 	input := make([]types.ObjectIdentifier, 0, len(all))
 	for _, id := range all {
@@ -188,41 +180,12 @@ func (s *Store) deleteIdentified(ctx context.Context, all []types.ObjectIdentifi
 	if len(input) == 0 {
 		return
 	}
-	out, err := s.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Objects: input, Quiet: aws.Bool(false)}})
-	if err != nil {
-		err = &callError{fmt.Errorf("deleting %d objects: %w", len(input), explain(err, "s3:DeleteObject and s3:DeleteObjectVersion on the bucket's objects"))}
-		for _, id := range input {
+	each, err := s.deleteObjects(ctx, input)
+	for i, id := range input {
+		if err != nil {
 			tell(id, err)
+			continue
 		}
-		return
-	}
-	deleted := make(map[name]bool, len(out.Deleted))
-	marked := false
-	for _, d := range out.Deleted {
-		n := name{aws.ToString(d.Key), aws.ToString(d.VersionId)}
-		deleted[n] = n.version != "" || !aws.ToBool(d.DeleteMarker)
-		marked = marked || !deleted[n]
-	}
-	if marked { // the bucket has had its versioning enabled since it was asked: the objects are still there, below markers
-		s.versions.Store(&answer{versioned: true, at: s.now()})
-	}
-	failed := make(map[name]types.Error, len(out.Errors))
-	for _, e := range out.Errors {
-		failed[name{aws.ToString(e.Key), aws.ToString(e.VersionId)}] = e
-	}
-	for _, id := range input {
-		n := name{aws.ToString(id.Key), aws.ToString(id.VersionId)}
-		t := target{key: n.key, version: n.version}
-		e, ok := failed[n]
-		switch {
-		case ok && (aws.ToString(e.Code) == "PreconditionFailed" || aws.ToString(e.Code) == "ConditionalRequestConflict"):
-			tell(id, fmt.Errorf("deleting %s: %w", t, reconcile.ErrChanged))
-		case ok:
-			tell(id, keyError(t, e))
-		case !deleted[n]:
-			tell(id, fmt.Errorf("deleting %s: the answer does not say that it is gone", t))
-		default:
-			tell(id, nil)
-		}
+		tell(id, each[i])
 	}
 }

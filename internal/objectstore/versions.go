@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -52,32 +53,26 @@ func (s *Store) versioned(ctx context.Context) (bool, error) {
 // deleteVersions deletes every version and delete marker of the media with the given indices, and adds to errs.
 func (s *Store) deleteVersions(ctx context.Context, ms []*media.Media, errs []error, indices []int) {
 	var (
-		wg      sync.WaitGroup
+		group   errgroup.Group
 		mu      sync.Mutex
 		targets []target
-		next    = make(chan int)
 	)
-	for range min(listers, len(indices)) {
-		wg.Go(func() {
-			for i := range next {
-				names, err := s.listVersions(ctx, ms[i].Key)
-				mu.Lock()
-				if err != nil {
-					errs[i] = err
-				} else {
-					for _, n := range names {
-						targets = append(targets, target{media: i, key: n.key, version: n.version})
-					}
-				}
-				mu.Unlock()
+	group.SetLimit(listers)
+	for _, i := range indices {
+		group.Go(func() error {
+			names, err := s.listVersions(ctx, ms[i].Key)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs[i] = err
 			}
+			for _, n := range names {
+				targets = append(targets, target{i, n.name})
+			}
+			return nil
 		})
 	}
-	for _, i := range indices {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	_ = group.Wait()
 	s.deleteTargets(ctx, targets, errs)
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"iter"
@@ -118,10 +119,21 @@ func (s *Store) Adoptions(ctx context.Context, keys []string) (map[string]reconc
 // CloseAdoption implements [reconcile.Store]. What the list claims and a row holds by the same claim is adopted already.
 // Entries of which there is no row are kept, until another list takes their place: if it is only that S3 could not be
 // asked, the object is in use all the same, and no stray.
+//
+// Several processes may do it, and one of them again: what was found before is not found twice. When the run has ended the
+// list may be another's.
 func (s *Store) CloseAdoption(ctx context.Context, run uuid.UUID) error {
 	now := s.time()
 	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewRaw(`
+		var one int
+		err := tx.NewRaw(`SELECT 1 FROM coatcheck.reconciliation WHERE id = ? AND phase <> 'done' FOR NO KEY UPDATE`, run).Scan(ctx, &one)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewRaw(`
 			INSERT INTO coatcheck.reconciliation_finding (run_id, kind, key, media_id, size_bytes, detail, found_at)
 			SELECT r.id, 'not_adopted', a.key, m.id, m.size_bytes, CASE
 				WHEN m.id IS NULL AND EXISTS (SELECT FROM coatcheck.reconciliation_finding AS f WHERE f.run_id = r.id AND f.kind = 'unclear' AND f.key = a.key)
@@ -135,6 +147,7 @@ func (s *Store) CloseAdoption(ctx context.Context, run uuid.UUID) error {
 			FROM coatcheck.reconciliation AS r JOIN coatcheck.adoption AS a ON starts_with(a.key, r.adopt_prefix)
 				LEFT JOIN coatcheck.media AS m ON m.key = a.key
 			WHERE r.id = ? AND (m.id IS NULL OR m.state <> 'confirmed' OR m.claim <> a.claim)
+				AND NOT EXISTS (SELECT FROM coatcheck.reconciliation_finding AS f WHERE f.run_id = r.id AND f.kind = 'not_adopted' AND f.key = a.key)
 			ORDER BY a.key`, now, run).Exec(ctx)
 		if err != nil {
 			return err

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -115,12 +113,7 @@ func (s *Store) Announced(ctx context.Context) {
 
 // announce is what an announcer sends.
 func (s *Store) announce(ctx context.Context, ids []uuid.UUID) (heard bool, err error) {
-	err = s.withPgx(ctx, func(conn *pgx.Conn) error {
-		result := conn.PgConn().ExecParams(ctx, `SELECT coatcheck.announce($1)`, [][]byte{uuidArray(ids)},
-			[]uint32{pgtype.UUIDArrayOID}, []int16{binaryFormat}, []int16{binaryFormat}).Read()
-		heard = len(result.Rows) == 1 && result.Rows[0][0][0] != 0
-		return result.Err
-	})
+	_, err = s.query(ctx, `SELECT coatcheck.announce($1)`, func(answer scanner) error { return answer.Scan(&heard) }, toUUIDs(ids))
 	if err != nil {
 		return false, fmt.Errorf("announcing changes: %w", err)
 	}

@@ -2,36 +2,23 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/uptrace/bun"
 
 	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/overview"
 )
 
 // Backlog is a Prometheus collector of what is not CONFIRMED, read from the index of what is due, so that it costs
-// nothing for each CONFIRMED row. Its answer is kept for a while: several scrapers do not ask Postgres more often.
+// nothing for each CONFIRMED row. Its answer is kept for up to 10 s: several who ask do not ask Postgres more often.
 type Backlog struct {
-	db     *bun.DB
-	now    func() time.Time
 	logger *slog.Logger
-
-	mu     sync.Mutex
-	readAt time.Time
-	last   []backlogRow
+	kept   kept[[]overview.Backlog]
 }
-
-type backlogRow struct {
-	State   media.State
-	Media   float64
-	Overdue float64
-	Oldest  float64 // seconds since the oldest overdue one was due
-}
-
-const backlogMaxAge = 10 * time.Second
 
 var (
 	backlogMedia = prometheus.NewDesc("coatcheck_media",
@@ -44,7 +31,8 @@ var (
 
 // NewBacklog returns a collector that reads from db.
 func NewBacklog(db *bun.DB, now func() time.Time, logger *slog.Logger) *Backlog {
-	return &Backlog{db: db, now: now, logger: logger}
+	ask := func(ctx context.Context, now time.Time) ([]overview.Backlog, error) { return askBacklog(ctx, db, now) }
+	return &Backlog{logger: logger, kept: kept[[]overview.Backlog]{now: now, least: overview.Every, most: 10 * time.Second, ask: ask}}
 }
 
 // Describe implements [prometheus.Collector].
@@ -57,33 +45,40 @@ func (b *Backlog) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector]. When Postgres does not answer within 5 s it reports nothing rather than
 // what is no longer true.
 func (b *Backlog) Collect(ch chan<- prometheus.Metric) {
-	for _, r := range b.read() {
-		ch <- prometheus.MustNewConstMetric(backlogMedia, prometheus.GaugeValue, r.Media, string(r.State))
-		ch <- prometheus.MustNewConstMetric(backlogOverdue, prometheus.GaugeValue, r.Overdue, string(r.State))
-		ch <- prometheus.MustNewConstMetric(backlogOldest, prometheus.GaugeValue, r.Oldest, string(r.State))
+	rows, err := b.Read()
+	if err != nil {
+		b.logger.Warn("reading the backlog for metrics", "error", err)
+		return
+	}
+	for _, r := range rows {
+		ch <- prometheus.MustNewConstMetric(backlogMedia, prometheus.GaugeValue, float64(r.Media), string(r.State))
+		ch <- prometheus.MustNewConstMetric(backlogOverdue, prometheus.GaugeValue, float64(r.Overdue), string(r.State))
+		ch <- prometheus.MustNewConstMetric(backlogOldest, prometheus.GaugeValue, r.Oldest.Seconds(), string(r.State))
 	}
 }
 
-func (b *Backlog) read() []backlogRow {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.now().UTC()
-	if now.Sub(b.readAt) < backlogMaxAge && !now.Before(b.readAt) {
-		return b.last
+// Read returns the same numbers, for each state but CONFIRMED.
+func (b *Backlog) Read() ([]overview.Backlog, error) { return b.kept.get() }
+
+func askBacklog(ctx context.Context, db *bun.DB, now time.Time) ([]overview.Backlog, error) {
+	var rows []struct {
+		State   media.State
+		Media   int64
+		Overdue int64
+		Oldest  float64 // seconds
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	var rows []backlogRow
-	err := b.db.NewRaw(`SELECT s.state, count(m.due_at)::float8 AS media,
-			count(m.due_at) FILTER (WHERE m.due_at <= ?0)::float8 AS overdue,
+	err := db.NewRaw(`SELECT s.state, count(m.due_at) AS media,
+			count(m.due_at) FILTER (WHERE m.due_at <= ?0) AS overdue,
 			coalesce(extract(epoch FROM ?0 - min(m.due_at) FILTER (WHERE m.due_at <= ?0)), 0)::float8 AS oldest
 		FROM unnest(ARRAY['pending', 'uploaded', 'deleting', 'deleted']) AS s (state)
 		LEFT JOIN coatcheck.media AS m ON m.state = s.state AND m.due_at IS NOT NULL
 		GROUP BY s.state`, now).Scan(ctx, &rows)
 	if err != nil {
-		b.logger.Warn("reading the backlog for metrics", "error", err)
-		rows = nil
+		return nil, unusable(fmt.Errorf("reading the backlog: %w", err))
 	}
-	b.readAt, b.last = now, rows
-	return rows
+	backlog := make([]overview.Backlog, len(rows))
+	for i, r := range rows {
+		backlog[i] = overview.Backlog{State: r.State, Media: r.Media, Overdue: r.Overdue, Oldest: time.Duration(r.Oldest * float64(time.Second))}
+	}
+	return backlog, nil
 }

@@ -3,11 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/schema"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -62,65 +60,6 @@ func (s *Store) Confirm(ctx context.Context, scope media.Scope, claims []media.C
 		return nil, err
 	}
 	s.entered(media.StateConfirmed, "", len(changed), idsOf(changed)...)
-	return confirmed, nil
-}
-
-// confirmUploadedSQL confirms media when all of them are UPLOADED, and none otherwise. That is judged by the locked rows
-// alone: m is at first as it was when the statement began, and one that landed since would be left out of a batch.
-const confirmUploadedSQL = `
-WITH locked AS MATERIALIZED (
-	SELECT m.id, m.state, c.claim
-	FROM coatcheck.media AS m JOIN unnest(?ids::uuid[], ?claims::text[]) AS c (id, claim) ON c.id = m.id
-	WHERE m.tenant || '' = ?tenant AND (?owner = '' OR m.owner || '' = ?owner)
-	ORDER BY m.id
-	FOR UPDATE OF m
-)
-UPDATE coatcheck.media AS m
-SET state = 'confirmed', claim = l.claim, confirmed_at = ?now, due_at = NULL, revision = m.revision + 1
-FROM locked AS l
-WHERE m.id = l.id AND (SELECT count(*) FROM locked WHERE state = 'uploaded') = ?n
-RETURNING ?columns`
-
-// confirmUploaded is what nearly every confirmation comes to, in one statement: media that are UPLOADED, in the scope and
-// claimed by nothing. It returns nil when it is anything else, and has changed nothing then: a transaction judges it.
-func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims []media.Claim, now time.Time) ([]*media.Media, error) {
-	if !storable(scope.Tenant) || !storable(scope.Owner) {
-		return nil, nil
-	}
-	args := struct {
-		IDs     []string    `bun:"ids,array"`
-		Claims  []string    `bun:"claims,array"`
-		Tenant  string      `bun:"tenant"`
-		Owner   string      `bun:"owner"`
-		Now     time.Time   `bun:"now"`
-		N       int         `bun:"n"`
-		Columns schema.Safe `bun:"columns"`
-	}{Tenant: scope.Tenant, Owner: scope.Owner, Now: now, N: len(claims), Columns: columns}
-	at := make(map[uuid.UUID]int, len(claims))
-	for i, c := range claims {
-		args.IDs, args.Claims = append(args.IDs, c.MediaID.String()), append(args.Claims, c.Claim)
-		at[c.MediaID] = i
-	}
-	if len(at) != len(claims) {
-		return nil, nil // one occurs twice
-	}
-	var rows []row
-	err := s.db.NewRaw(confirmUploadedSQL, args).Scan(ctx, &rows)
-	if Refused(err) {
-		// One landed while its lock was waited for: Postgres held a row made of the old version against the constraints.
-		return nil, nil
-	}
-	if err != nil {
-		return nil, unusable(fmt.Errorf("confirming media: %w", err))
-	}
-	if len(rows) != len(claims) || len(rows) == 0 {
-		return nil, nil
-	}
-	confirmed := make([]*media.Media, len(claims))
-	for i := range rows {
-		confirmed[at[rows[i].ID]] = rows[i].media()
-	}
-	s.entered(media.StateConfirmed, "", len(confirmed), idsOf(confirmed)...)
 	return confirmed, nil
 }
 

@@ -27,7 +27,7 @@ func (s *Store) Create(ctx context.Context, ms []*media.Media) ([]*media.Media, 
 		return nil, err
 	}
 	if !keyed {
-		if err := s.inserter.Insert(ctx, rows); err != nil {
+		if err := s.inserts.Do(ctx, rows); err != nil {
 			return nil, err
 		}
 		s.metrics.entered(media.StatePending, "", len(rows))

@@ -9,11 +9,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -39,6 +42,8 @@ func Open(databaseURL string, maxConns int) (*bun.DB, error) {
 	config.RuntimeParams["standard_conforming_strings"] = "on"
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.RuntimeParams["DateStyle"] = "ISO"
+	// What is prepared reads by ids and by keys, however many they are. Left to choose, Postgres plans it anew for few.
+	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	// bun writes arguments into the statement, so that no two texts are alike: preparing them would double the round
 	// trips and fill the cache with statements that never come back.
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
@@ -107,7 +112,8 @@ func unusable(err error) error {
 	return err
 }
 
-// withPgx lends a connection of the pool, for what bun does not do: COPY, and statements whose arguments and results go in binary form.
+// withPgx lends a connection of the pool, for what bun does not do: COPY, and statements whose arguments and results go in
+// binary form.
 func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -122,3 +128,60 @@ func (s *Store) withPgx(ctx context.Context, do func(*pgx.Conn) error) error {
 		return do(c.Conn())
 	})
 }
+
+// querier runs a statement, reads each row that it returns, and returns how many those are, or how many it changed.
+type querier func(ctx context.Context, sql string, read func(scanner) error, args ...any) (int, error)
+
+type scanner interface{ Scan(to ...any) error }
+
+// query runs a statement whose text is always the same: it is parsed and planned once for each connection, which takes
+// longer than running it, and its arguments and results go in binary form. Behind a pooler that hands a connection from
+// one to another and knows nothing of prepared statements (PgBouncer before 1.21) there are none: what fails for that has
+// done nothing, and is sent again without.
+func (s *Store) query(ctx context.Context, sql string, read func(scanner) error, args ...any) (n int, err error) {
+	mode := pgx.QueryExecModeCacheStatement
+	if s.unprepared.Load() {
+		mode = pgx.QueryExecModeCacheDescribe
+	}
+	err = s.withPgx(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, sql, append([]any{mode}, args...)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := read(rows); err != nil {
+				return err
+			}
+		}
+		n = int(rows.CommandTag().RowsAffected())
+		return rows.Err()
+	})
+	if mode == pgx.QueryExecModeCacheStatement && slices.Contains([]string{"26000", "42P05"}, sqlState(err)) {
+		s.unprepared.Store(true)
+		return s.query(ctx, sql, read, args...)
+	}
+	return n, err
+}
+
+// within runs statements in a transaction, where none that fails can be sent again: unprepared.
+func within(tx bun.Tx) querier {
+	return func(ctx context.Context, sql string, read func(scanner) error, args ...any) (n int, err error) {
+		rows, err := tx.Tx.QueryContext(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+		if err != nil {
+			return 0, err
+		}
+		defer rows.Close()
+		for ; rows.Next(); n++ {
+			if err := read(rows); err != nil {
+				return n, err
+			}
+		}
+		return n, rows.Err()
+	}
+}
+
+// uuids are an argument in the one form that pgx writes without making a text of each.
+type uuids = pgtype.FlatArray[pgtype.UUID]
+
+func toUUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }

@@ -2,12 +2,44 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/coatcheck/coatcheck/internal/media"
 )
 
-// RowsSQL is the one statement that does not go through bun, whose hooks show the others.
+// What does not go through bun, whose hooks show the others, is told to the tests of the query plans.
+
 const RowsSQL = rowsSQL
+
+var (
+	LeaseSQL         = leaseSQL
+	ExpireUploadsSQL = expireUploadsSQL
+	ExpireClaimsSQL  = expireClaimsSQL
+	FinishSQL        = finishSQL
+	RetrySQL         = retrySQL
+	Leased           = leased
+)
+
+// ConfirmStatement is what [Store.Confirm] asks first.
+func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
+	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims, now: now}})
+}
+
+// LandStatement is what [Store.Land] asks.
+func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sql string, args []any) {
+	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
+}
+
+// Waiting is how many calls wait for the statements that are under way.
+func (s *Store) Waiting() int { return s.inserts.length() + s.confirms.length() }
+
+func (g *gatherer[T]) length() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}
 
 // Announce sends an announcement at once.
 func (s *Store) Announce(ctx context.Context, ids []uuid.UUID) (heard bool, err error) {

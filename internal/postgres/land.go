@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -27,8 +27,8 @@ import (
 // computes it again.
 const landSQL = `
 WITH event AS (
-	SELECT * FROM unnest(?ids::uuid[], ?min_sizes::bigint[], ?max_sizes::bigint[], ?mismatches::boolean[], ?etags::text[],
-			?version_ids::text[], ?sequencers::text[])
+	SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[], $5::text[],
+			$6::text[], $7::text[])
 		AS e (id, min_size, max_size, mismatch, new_etag, new_version_id, new_sequencer)
 ), locked AS MATERIALIZED (
 	SELECT m.id, m.state, m.reason, m.size_bytes, m.landed_at, m.landed_by, m.etag, m.version_id, m.sequencer, m.claim,
@@ -62,18 +62,18 @@ WITH event AS (
 	UPDATE coatcheck.media AS m SET
 		state        = CASE j.verdict WHEN 'landed' THEN 'uploaded' WHEN 'rejected' THEN 'deleting' WHEN 'late' THEN 'deleting' ELSE j.state END,
 		reason       = CASE WHEN j.verdict IN ('rejected', 'late') THEN j.verdict ELSE j.reason END,
-		landed_at    = coalesce(j.landed_at, ?now),
-		landed_by    = coalesce(j.landed_by, ?source),
+		landed_at    = coalesce(j.landed_at, $8),
+		landed_by    = coalesce(j.landed_by, $10),
 		etag         = CASE WHEN j.news AND NOT j.kept THEN nullif(j.new_etag, '') ELSE j.etag END,
 		version_id   = CASE WHEN j.news AND NOT j.kept THEN coalesce(nullif(j.new_version_id, ''), j.version_id) ELSE j.version_id END,
 		sequencer    = greatest(j.sequencer, nullif(j.new_sequencer, '')),
 		claim        = j.claim,
 		confirmed_at = j.confirmed_at,
-		overwritten_at = CASE WHEN j.verdict = 'conflict' THEN coalesce(j.overwritten_at, ?now) ELSE j.overwritten_at END,
-		deleting_at  = CASE WHEN j.verdict IN ('rejected', 'late') THEN ?now ELSE j.deleting_at END,
+		overwritten_at = CASE WHEN j.verdict = 'conflict' THEN coalesce(j.overwritten_at, $8) ELSE j.overwritten_at END,
+		deleting_at  = CASE WHEN j.verdict IN ('rejected', 'late') THEN $8 ELSE j.deleting_at END,
 		deleted_at   = CASE WHEN j.verdict = 'late' THEN NULL ELSE j.deleted_at END,
 		attempts     = CASE WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN 0 ELSE j.attempts END,
-		due_at       = CASE WHEN j.verdict = 'landed' THEN ?claim_by WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN ?now ELSE j.due_at END,
+		due_at       = CASE WHEN j.verdict = 'landed' THEN $9 WHEN j.verdict IN ('rejected', 'late', 'deleting') THEN $8 ELSE j.due_at END,
 		revision     = j.revision + 1
 	FROM judged AS j
 	WHERE m.id = j.id
@@ -84,23 +84,10 @@ WITH event AS (
 )
 SELECT id, verdict FROM judged`
 
-type landArgs struct {
-	IDs        []string     `bun:"ids,array"`
-	MinSizes   []int64      `bun:"min_sizes,array"`
-	MaxSizes   []int64      `bun:"max_sizes,array"`
-	Mismatches []bool       `bun:"mismatches,array"`
-	ETags      []string     `bun:"etags,array"`
-	VersionIDs []string     `bun:"version_ids,array"`
-	Sequencers []string     `bun:"sequencers,array"`
-	Now        time.Time    `bun:"now"`
-	ClaimBy    time.Time    `bun:"claim_by"`
-	Source     media.Source `bun:"source"`
-}
-
 // Land records that objects exist, in one statement for all of them, and returns what each landing did. Landings of
 // the same media are reduced to one by [media.Gather], so there is one result for each media, in the order of ids.
 func (s *Store) Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error) {
-	results, err := s.land(ctx, s.db, s.time(), source, landings)
+	results, err := s.land(ctx, s.query, s.time(), source, landings)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +95,8 @@ func (s *Store) Land(ctx context.Context, source media.Source, landings []media.
 	return results, nil
 }
 
-// land is Land within whatever db is, without its metrics.
-func (s *Store) land(ctx context.Context, db bun.IDB, now time.Time, source media.Source, landings []media.Landing) ([]media.Landed, error) {
+// land is Land by whatever query is, without its metrics.
+func (s *Store) land(ctx context.Context, query querier, now time.Time, source media.Source, landings []media.Landing) ([]media.Landed, error) {
 	if len(landings) == 0 {
 		return nil, nil
 	}
@@ -117,30 +104,37 @@ func (s *Store) land(ctx context.Context, db bun.IDB, now time.Time, source medi
 	if err := checkLandings(gathered); err != nil {
 		return nil, err
 	}
-	args := landArgs{Now: now, ClaimBy: now.Add(s.windows.Claim), Source: source}
 	results := make([]media.Landed, len(gathered))
 	at := make(map[uuid.UUID]int, len(gathered))
 	for i, g := range gathered {
-		args.IDs = append(args.IDs, g.MediaID.String())
-		args.MinSizes = append(args.MinSizes, g.MinSize)
-		args.MaxSizes = append(args.MaxSizes, g.MaxSize)
-		args.Mismatches = append(args.Mismatches, g.Mismatch != "")
-		args.ETags = append(args.ETags, g.ETag)
-		args.VersionIDs = append(args.VersionIDs, g.VersionID)
-		args.Sequencers = append(args.Sequencers, string(g.Sequencer))
 		results[i] = media.Landed{MediaID: g.MediaID, EventTime: g.EventTime}
 		at[g.MediaID] = i
 	}
-	var verdicts []struct {
-		ID      uuid.UUID
-		Verdict media.Verdict
-	}
-	err := db.NewRaw(landSQL, args).Scan(ctx, &verdicts)
+	_, err := query(ctx, landSQL, func(row scanner) error {
+		var id pgtype.UUID
+		var verdict media.Verdict
+		err := row.Scan(&id, &verdict)
+		results[at[id.Bytes]].Verdict = verdict
+		return err
+	}, s.landArgs(now, source, gathered)...)
 	if err != nil {
 		return nil, unusable(fmt.Errorf("recording landings: %w", err))
 	}
-	for _, v := range verdicts {
-		results[at[v.ID]].Verdict = v.Verdict
-	}
 	return results, nil
+}
+
+// landArgs are the arguments of landSQL.
+func (s *Store) landArgs(now time.Time, source media.Source, gathered []media.Gathered) []any {
+	n := len(gathered)
+	var (
+		ids                         = make(uuids, n)
+		minSizes, maxSizes          = make([]int64, n), make([]int64, n)
+		mismatches                  = make([]bool, n)
+		etags, versions, sequencers = make([]string, n), make([]string, n), make([]string, n)
+	)
+	for i, g := range gathered {
+		ids[i], minSizes[i], maxSizes[i], mismatches[i] = toUUID(g.MediaID), g.MinSize, g.MaxSize, g.Mismatch != ""
+		etags[i], versions[i], sequencers[i] = g.ETag, g.VersionID, string(g.Sequencer)
+	}
+	return []any{ids, minSizes, maxSizes, mismatches, etags, versions, sequencers, now, now.Add(s.windows.Claim), source}
 }

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/uptrace/bun"
@@ -33,6 +36,8 @@ type statement struct {
 	// statements the one that has the word is explained.
 	ask  func(context.Context) error
 	word string
+	// prepared, instead of ask, runs it with something before its text.
+	prepared func(ctx context.Context, conn *pgx.Conn, before string) (pgx.Rows, error)
 	// index must be in the plan. There is never a scan of the whole table.
 	index string
 }
@@ -52,8 +57,12 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 	claimable := take(t, db, media.StateUploaded, 2*min(batch/10, 100), "tenant = 'tenant-0'")
 	toLock, toSave := claimable[:len(claimable)/2], claimable[len(claimable)/2:]
 	pending, deleting := take(t, db, media.StatePending, batch), take(t, db, media.StateDeleting, batch)
-	for _, m := range deleting {
-		m.LastError, m.DueAt = "SlowDown", f.Now().Add(time.Minute)
+	retryAt, reasons := make([]time.Time, len(deleting)), make([]string, len(deleting))
+	for i := range deleting {
+		retryAt[i], reasons[i] = f.Now().Add(time.Minute), "SlowDown"
+	}
+	due := func(state media.State, more ...any) []any {
+		return append([]any{state, f.Now(), batch, f.Now().Add(lease)}, more...)
 	}
 	var keyedDrafts []*media.Media
 	for i := range events {
@@ -65,41 +74,51 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 	}
 	backlog := postgres.NewBacklog(db, f.Now, slog.New(slog.DiscardHandler))
 	return []statement{
-		{"Sweep: lease PENDING", "each sweep, before it asks S3", func(ctx context.Context) error { _, err := f.LeasePending(ctx, batch, lease); return err }, "", "media_due"},
-		{"Sweep: expire uploads", "each sweep, after S3 knew nothing of them", func(ctx context.Context) error { _, err := f.ExpireUploads(ctx, pending); return err }, "", "media_pkey"},
-		{"Sweep: expire claims", "each sweep", func(ctx context.Context) error { _, err := f.ExpireClaims(ctx, batch); return err }, "", "media_due"},
-		{"Sweep: lease DELETING", "each sweep, before DeleteObjects", func(ctx context.Context) error { _, err := f.LeaseDeleting(ctx, batch, lease); return err }, "", "media_due"},
-		{"Sweep: record deletions", "each sweep, after DeleteObjects", func(ctx context.Context) error { _, err := f.FinishDeleting(ctx, deleting); return err }, "", "media_pkey"},
-		{"Sweep: record failed deletions", "each sweep, after DeleteObjects", func(ctx context.Context) error { return f.RetryDeleting(ctx, deleting) }, "", "media_pkey"},
-		{"Sweep: purge tombstones", "each sweep", func(ctx context.Context) error { _, err := f.purge(ctx, batch); return err }, "", "media_due"},
-		{"Sweep: dry run, a page", "on demand", func(ctx context.Context) error { _, err := f.Due(ctx, media.StateUploaded, nil, batch); return err }, "", "media_due"},
-		{"Metrics: the backlog", "a scrape, at most every 10 s", func(context.Context) error { testutil.CollectAndCount(backlog); return nil }, "", "media_due"},
-		{fmt.Sprintf("Land %d events", 2*(events/2)), "each batch of the consumer", func(ctx context.Context) error {
-			_, err := f.Land(ctx, media.SourceNotification, landings)
-			return err
-		}, "", "media_pkey"},
-		{fmt.Sprintf("Confirm %d that are UPLOADED", len(toSave)), "each confirmation", func(ctx context.Context) error {
-			_, err := f.Confirm(ctx, tenant, claims("post/1", toSave...))
-			return err
-		}, "locked", "media_pkey"},
-		{fmt.Sprintf("Confirm %d, for a tenant newer than its statistics", len(toLock)), "each confirmation", func(ctx context.Context) error {
+		{name: "Sweep: lease PENDING", when: "each sweep, before it asks S3", index: "media_due",
+			prepared: prepared(postgres.LeaseSQL, due(media.StatePending, 0))},
+		{name: "Sweep: expire uploads", when: "each sweep, after S3 knew nothing of them", index: "media_pkey",
+			prepared: prepared(postgres.ExpireUploadsSQL, postgres.Leased(pending, f.Now(), f.Now().Add(lease)))},
+		{name: "Sweep: expire claims", when: "each sweep", index: "media_due", prepared: prepared(postgres.ExpireClaimsSQL, due(media.StateUploaded))},
+		{name: "Sweep: lease DELETING", when: "each sweep, before DeleteObjects", index: "media_due",
+			prepared: prepared(postgres.LeaseSQL, due(media.StateDeleting, 1))},
+		{name: "Sweep: record deletions", when: "each sweep, after DeleteObjects", index: "media_pkey",
+			prepared: prepared(postgres.FinishSQL, postgres.Leased(deleting, f.Now(), windows.Tombstone.Seconds()))},
+		{name: "Sweep: record failed deletions", when: "each sweep, after DeleteObjects", index: "media_pkey",
+			prepared: prepared(postgres.RetrySQL, postgres.Leased(deleting, retryAt, reasons))},
+		{name: "Sweep: lease tombstones", when: "each sweep", index: "media_due", prepared: prepared(postgres.LeaseSQL, due(media.StateDeleted, 1))},
+		sent("Sweep: dry run, a page", "on demand", func(ctx context.Context) error { _, err := f.Due(ctx, media.StateUploaded, nil, batch); return err }, "", "media_due"),
+		sent("Metrics: the backlog", "a scrape, at most every 10 s", func(context.Context) error { testutil.CollectAndCount(backlog); return nil }, "", "media_due"),
+		{name: fmt.Sprintf("Land %d events", 2*(events/2)), when: "each batch of the consumer",
+			prepared: prepared(f.LandStatement(media.SourceNotification, landings)), index: "media_pkey"},
+		{name: fmt.Sprintf("Confirm %d that are UPLOADED", len(toSave)), when: "each confirmation",
+			prepared: prepared(postgres.ConfirmStatement(tenant, claims("post/1", toSave...), f.Now())), index: "media_pkey"},
+		{name: fmt.Sprintf("Confirm %d, for a tenant newer than its statistics", len(toLock)), when: "each confirmation",
+			prepared: prepared(postgres.ConfirmStatement(media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...), f.Now())), index: "media_pkey"},
+		sent(fmt.Sprintf("Confirm %d, of which not all are UPLOADED: lock", len(toLock)), "a confirmation that is repeated, or comes too early or too late", func(ctx context.Context) error {
 			_, err := f.Confirm(ctx, media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...))
 			return err
-		}, "locked", "media_pkey"},
-		{fmt.Sprintf("Confirm %d, of which not all are UPLOADED: lock", len(toLock)), "a confirmation that is repeated, or comes too early or too late", func(ctx context.Context) error {
-			_, err := f.Confirm(ctx, media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...))
-			return err
-		}, `FROM "coatcheck"."media" AS "m"`, "media_pkey"},
-		{fmt.Sprintf("Create %d with idempotency keys: insert", events), "each creation that has keys", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "INSERT", "media_idempotency"},
-		{fmt.Sprintf("Create %d with idempotency keys: find", events), "each repetition of it", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "unnest", "media_idempotency"},
-		{"Get", "each question about one media", func(ctx context.Context) error { _, err := f.Get(ctx, tenant, one.ID); return err }, "", "media_pkey"},
-		{"List 100 of an owner", "ListMedia", lists(owner, media.Page{Limit: 100}), "", "media_by_owner"},
-		{"List 100 of a large tenant", "ListMedia", lists(tenant, media.Page{Limit: 100}), "", ""},
-		{"List 100 of a small tenant", "ListMedia", lists(media.Scope{Tenant: "tenant-7"}, media.Page{Limit: 100}), "", "media_by_tenant"},
-		{"List 100 CONFIRMED of an owner", "ListMedia", lists(owner, media.Page{Limit: 100, State: media.StateConfirmed}), "", "media_by_owner"},
-		{"List 100 PENDING of a large tenant", "ListMedia", lists(tenant, media.Page{Limit: 100, State: media.StatePending}), "", ""},
-		{"List 100 PENDING of a small tenant", "ListMedia", lists(media.Scope{Tenant: "tenant-7"}, media.Page{Limit: 100, State: media.StatePending}), "", ""},
-		{"List 100 DELETED of an owner", "ListMedia", lists(owner, media.Page{Limit: 100, State: media.StateDeleted}), "", ""},
+		}, `FROM "coatcheck"."media" AS "m"`, "media_pkey"),
+		sent(fmt.Sprintf("Create %d with idempotency keys: insert", events), "each creation that has keys", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "INSERT", "media_idempotency"),
+		sent(fmt.Sprintf("Create %d with idempotency keys: find", events), "each repetition of it", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "unnest", "media_idempotency"),
+		sent("Get", "each question about one media", func(ctx context.Context) error { _, err := f.Get(ctx, tenant, one.ID); return err }, "", "media_pkey"),
+		sent("List 100 of an owner", "ListMedia", lists(owner, media.Page{Limit: 100}), "", "media_by_owner"),
+		sent("List 100 of a large tenant", "ListMedia", lists(tenant, media.Page{Limit: 100}), "", ""),
+		sent("List 100 of a small tenant", "ListMedia", lists(media.Scope{Tenant: "tenant-7"}, media.Page{Limit: 100}), "", "media_by_tenant"),
+		sent("List 100 CONFIRMED of an owner", "ListMedia", lists(owner, media.Page{Limit: 100, State: media.StateConfirmed}), "", "media_by_owner"),
+		sent("List 100 PENDING of a large tenant", "ListMedia", lists(tenant, media.Page{Limit: 100, State: media.StatePending}), "", ""),
+		sent("List 100 PENDING of a small tenant", "ListMedia", lists(media.Scope{Tenant: "tenant-7"}, media.Page{Limit: 100, State: media.StatePending}), "", ""),
+		sent("List 100 DELETED of an owner", "ListMedia", lists(owner, media.Page{Limit: 100, State: media.StateDeleted}), "", ""),
+	}
+}
+
+// sent is a statement that goes through bun.
+func sent(name, when string, ask func(context.Context) error, word, index string) statement {
+	return statement{name: name, when: when, ask: ask, word: word, index: index}
+}
+
+func prepared(sql string, args []any) func(context.Context, *pgx.Conn, string) (pgx.Rows, error) {
+	return func(ctx context.Context, conn *pgx.Conn, before string) (pgx.Rows, error) {
+		return conn.Query(ctx, before+sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 	}
 }
 
@@ -135,6 +154,9 @@ type plan struct {
 // counts: the pages are in memory then.
 func explain(t *testing.T, db *bun.DB, caught *catcher, s statement, runs int) plan {
 	t.Helper()
+	if s.prepared != nil {
+		return explainPrepared(t, db, s, runs)
+	}
 	caught.sent, caught.hold = nil, s.word == ""
 	err := s.ask(t.Context())
 	if sent := len(caught.sent); sent == 0 || s.word == "" && sent != 1 {
@@ -165,6 +187,37 @@ func explain(t *testing.T, db *bun.DB, caught *catcher, s statement, runs int) p
 		}
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
+		}
+	}
+	return parsePlan(lines)
+}
+
+func explainPrepared(t *testing.T, db *bun.DB, s statement, runs int) plan {
+	t.Helper()
+	var lines []string
+	for range runs {
+		if runs > 1 {
+			tidy(t, db)
+		}
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = conn.Raw(func(driver any) error {
+			tx, err := driver.(*stdlib.Conn).Conn().Begin(t.Context())
+			if err != nil {
+				return err
+			}
+			defer tx.Rollback(t.Context())
+			rows, err := s.prepared(t.Context(), tx.Conn(), "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) ")
+			if err != nil {
+				return err
+			}
+			lines, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+		if err := errors.Join(err, conn.Close()); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
 		}
 	}
 	return parsePlan(lines)

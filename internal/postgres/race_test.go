@@ -135,9 +135,9 @@ func TestSweepMeetsAChange(t *testing.T) {
 		ours   func([]*media.Media) (int, error)
 		state  media.State
 	}{
-		{"never uploaded, but landed", media.StatePending, becomesUploaded, func(ms []*media.Media) (int, error) { return f.ExpireUploads(ctx, ms) }, media.StateUploaded},
-		{"never uploaded, but confirmed", media.StatePending, becomesConfirmed, func(ms []*media.Media) (int, error) { return f.ExpireUploads(ctx, ms) }, media.StateConfirmed},
-		{"never uploaded, but its URL was renewed", media.StatePending, "due_at = now() + interval '1 h'", func(ms []*media.Media) (int, error) { return f.ExpireUploads(ctx, ms) }, media.StatePending},
+		{"never uploaded, but landed", media.StatePending, becomesUploaded, func(ms []*media.Media) (int, error) { return f.expireUploads(ctx, ms) }, media.StateUploaded},
+		{"never uploaded, but confirmed", media.StatePending, becomesConfirmed, func(ms []*media.Media) (int, error) { return f.expireUploads(ctx, ms) }, media.StateConfirmed},
+		{"never uploaded, but its URL was renewed", media.StatePending, "due_at = now() + interval '1 h'", func(ms []*media.Media) (int, error) { return f.expireUploads(ctx, ms) }, media.StatePending},
 		{"gone, but landed once more", media.StateDeleting, "due_at = now()", func(ms []*media.Media) (int, error) { return f.FinishDeleting(ctx, ms) }, media.StateDeleting},
 		{"gone, but another sweep was first", media.StateDeleting, becomesDeleted, func(ms []*media.Media) (int, error) { return f.FinishDeleting(ctx, ms) }, media.StateDeleted},
 		{"failed, but another sweep was first", media.StateDeleting, becomesDeleted, func(ms []*media.Media) (int, error) { return 0, f.RetryDeleting(ctx, ms) }, media.StateDeleted},
@@ -167,7 +167,7 @@ func TestExpiryMeetsAConfirmation(t *testing.T) {
 	m := f.bring(t, media.StateUploaded)
 	f.Advance(2 * windows.Claim)
 	err := f.meet(t, m, becomesConfirmed, func() error {
-		if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 0 {
+		if n, err := f.expireClaims(t.Context(), 10); err != nil || n != 0 {
 			t.Errorf("%d rows expired, %v", n, err)
 		}
 		// Something of ours has to wait: the confirmation of the same claim, which finds it done.
@@ -177,7 +177,7 @@ func TestExpiryMeetsAConfirmation(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 0 {
+	if n, err := f.expireClaims(t.Context(), 10); err != nil || n != 0 {
 		t.Errorf("%d rows expired, %v", n, err)
 	}
 	if got := f.get(t, m.ID); got.State != media.StateConfirmed {

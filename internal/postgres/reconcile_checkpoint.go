@@ -14,8 +14,9 @@ import (
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
-// Checkpoint implements [reconcile.Store]. Rows that somebody holds are passed over and not waited for: the next run
-// finds what is left. So it never waits while it holds locks, and takes part in no circle.
+// Checkpoint implements [reconcile.Store]. Rows of media that somebody holds are passed over and not waited for: the next
+// run finds what is left. What it does wait for, the records of strays, nobody holds who waits for a media, so that it
+// takes part in no circle.
 func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile.Batch) error {
 	var (
 		now   = s.time()
@@ -41,7 +42,7 @@ func (s *Store) Checkpoint(ctx context.Context, sh *reconcile.Shard, b reconcile
 				landings = append(landings, l.Landing)
 			}
 		}
-		if done.Landed, err = s.land(ctx, tx, now, media.SourceReconcile, landings); err != nil {
+		if done.Landed, err = s.land(ctx, within(tx), now, media.SourceReconcile, landings); err != nil {
 			return err
 		}
 		if done.Strays, err = recordStrays(ctx, tx, sh.RunID, now, b.Strays); err != nil {
@@ -185,9 +186,11 @@ func recordStrays(ctx context.Context, tx bun.Tx, run uuid.UUID, now time.Time, 
 // after that, and nobody has begun to delete them.
 func recordMissing(ctx context.Context, tx bun.Tx, run uuid.UUID, now time.Time, rows []reconcile.Row, free map[uuid.UUID]bool) (map[uuid.UUID]bool, error) {
 	args := struct {
-		leasedArgs
-		Run uuid.UUID `bun:"run"`
-	}{leasedArgs{Now: now}, run}
+		idArgs
+		Revisions []int64   `bun:"revisions,array"`
+		Now       time.Time `bun:"now"`
+		Run       uuid.UUID `bun:"run"`
+	}{Now: now, Run: run}
 	for _, r := range rows {
 		if free[r.ID] {
 			args.IDs = append(args.IDs, r.ID.String())

@@ -4,12 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/uptrace/bun"
 
+	"github.com/coatcheck/coatcheck/internal/overview"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
@@ -17,13 +17,8 @@ import (
 // how the newest one that finished came out. It reads all strays, so its answer is kept for a while; nothing of it
 // changes quickly.
 type Reconciled struct {
-	db     *bun.DB
-	now    func() time.Time
 	logger *slog.Logger
-
-	mu     sync.Mutex
-	readAt time.Time
-	last   *reconciled
+	kept   kept[*reconciled]
 }
 
 type reconciled struct {
@@ -38,8 +33,6 @@ type strayClass struct {
 	Strays float64
 	Bytes  float64
 }
-
-const reconciledMaxAge = time.Minute
 
 var strayAges = []string{"under_1d", "1d_7d", "7d_30d", "over_30d"}
 
@@ -59,7 +52,8 @@ var (
 
 // NewReconciled returns a collector that reads from db.
 func NewReconciled(db *bun.DB, now func() time.Time, logger *slog.Logger) *Reconciled {
-	return &Reconciled{db: db, now: now, logger: logger}
+	ask := func(ctx context.Context, now time.Time) (*reconciled, error) { return askReconciled(ctx, db, now) }
+	return &Reconciled{logger: logger, kept: kept[*reconciled]{now: now, least: overview.Every, most: time.Minute, ask: ask}}
 }
 
 // Describe implements [prometheus.Collector].
@@ -74,8 +68,9 @@ func (r *Reconciled) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector]. When Postgres does not answer within 5 s it reports nothing rather than
 // what is no longer true.
 func (r *Reconciled) Collect(ch chan<- prometheus.Metric) {
-	found := r.read()
-	if found == nil {
+	found, err := r.kept.get()
+	if err != nil {
+		r.logger.Warn("reading what reconciliations have found for metrics", "error", err)
 		return
 	}
 	for _, s := range found.Strays {
@@ -94,28 +89,24 @@ func (r *Reconciled) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (r *Reconciled) read() *reconciled {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now().UTC()
-	if now.Sub(r.readAt) < reconciledMaxAge && !now.Before(r.readAt) {
-		return r.last
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	found, err := r.ask(ctx, now)
+// Found returns how much of it there is.
+func (r *Reconciled) Found() (overview.Found, error) {
+	found, err := r.kept.get()
 	if err != nil {
-		r.logger.Warn("reading what reconciliations have found for metrics", "error", err)
-		found = nil
+		return overview.Found{}, err
 	}
-	r.readAt, r.last = now, found
-	return found
+	total := overview.Found{Missing: int64(found.Missing)}
+	for _, s := range found.Strays {
+		total.Strays += int64(s.Strays)
+		total.StrayBytes += int64(s.Bytes)
+	}
+	return total, nil
 }
 
-func (r *Reconciled) ask(ctx context.Context, now time.Time) (*reconciled, error) {
+func askReconciled(ctx context.Context, db *bun.DB, now time.Time) (*reconciled, error) {
 	found := new(reconciled)
 	const day = 24 * time.Hour
-	err := r.db.NewRaw(`
+	err := db.NewRaw(`
 		WITH s AS (
 			SELECT CASE WHEN first_seen_at > ? THEN ? WHEN first_seen_at > ? THEN ? WHEN first_seen_at > ? THEN ? ELSE ? END AS age,
 				ours, count(*) AS strays, sum(size_bytes) AS bytes
@@ -125,18 +116,18 @@ func (r *Reconciled) ask(ctx context.Context, now time.Time) (*reconciled, error
 		SELECT a.age, o.ours, coalesce(s.strays, 0)::float8 AS strays, coalesce(s.bytes, 0)::float8 AS bytes
 		FROM unnest(ARRAY[?]) AS a (age) CROSS JOIN unnest(ARRAY[TRUE, FALSE]) AS o (ours)
 		LEFT JOIN s ON s.age = a.age AND s.ours = o.ours`,
-		now.Add(-day), strayAges[0], now.Add(-7*day), strayAges[1], now.Add(-30*day), strayAges[2], strayAges[3], bun.In(strayAges),
+		now.Add(-day), strayAges[0], now.Add(-7*day), strayAges[1], now.Add(-30*day), strayAges[2], strayAges[3], bun.List(strayAges),
 	).Scan(ctx, &found.Strays)
 	if err != nil {
 		return nil, err
 	}
-	err = r.db.NewRaw(`SELECT count(*)::float8 FROM coatcheck.missing AS x JOIN coatcheck.media AS m ON m.id = x.media_id
+	err = db.NewRaw(`SELECT count(*)::float8 FROM coatcheck.missing AS x JOIN coatcheck.media AS m ON m.id = x.media_id
 		WHERE m.state IN ('uploaded', 'confirmed')`).Scan(ctx, &found.Missing)
 	if err != nil {
 		return nil, err
 	}
 	var last []runRow
-	err = r.db.NewSelect().Model(&last).Where("r.outcome = 'finished' AND r.source = 'listing'").OrderExpr("r.started_at DESC").Limit(1).Scan(ctx)
+	err = db.NewSelect().Model(&last).Where("r.outcome = 'finished' AND r.source = 'listing'").OrderExpr("r.started_at DESC").Limit(1).Scan(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -140,6 +140,9 @@ func TestRowsPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), "SET plan_cache_mode = force_generic_plan"); err != nil { // as Open does
+		t.Fatal(err)
+	}
 	for _, until := range []string{"media/01", "media/08", "media/80", "media/\U0010FFFF"} {
 		for _, limit := range []string{"100", "2000"} {
 			result := conn.PgConn().ExecParams(t.Context(), "EXPLAIN (COSTS OFF) "+postgres.RowsSQL,

@@ -19,7 +19,7 @@ func (s *Store) MediaByID(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*
 		return known, nil
 	}
 	var rows []row
-	if err := s.db.NewSelect().Model(&rows).Where("m.id IN (?)", bun.In(ids)).Scan(ctx); err != nil {
+	if err := s.db.NewSelect().Model(&rows).Where("m.id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
 		return nil, fmt.Errorf("reading media: %w", err)
 	}
 	for i := range rows {

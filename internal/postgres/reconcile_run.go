@@ -48,15 +48,7 @@ type counts reconcile.Counts
 // Scan implements [sql.Scanner].
 func (c *counts) Scan(src any) error {
 	*c = counts{}
-	switch text := src.(type) {
-	case nil:
-		return nil
-	case []byte:
-		return json.Unmarshal(text, c)
-	case string:
-		return json.Unmarshal([]byte(text), c)
-	}
-	return fmt.Errorf("reading counts: %T is not JSON", src)
+	return scanJSON(src, (*map[reconcile.Count]int64)(c))
 }
 
 func countsJSON(c reconcile.Counts) (string, error) {

@@ -81,8 +81,8 @@ func (s *Store) TakeBudget(ctx context.Context, run uuid.UUID, n int) (int, erro
 }
 
 // BeginRemoval implements [reconcile.Store]. What the list of an adoption says is in use, and was not adopted for whatever
-// reason, is not removed. An adoption of the same key either has made its row, which this statement
-// sees, or waits for this one and then finds the intent.
+// reason, is not removed. An adoption of the same key either has made its row, which this statement sees, or waits for this
+// one and then finds the intent.
 func (s *Store) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map[string]bool, error) {
 	if len(strays) == 0 {
 		return nil, nil

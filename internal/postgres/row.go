@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
 
@@ -49,6 +51,27 @@ var columns = schema.Safe(`m.id, m.tenant, m.owner, m.key, m.state, m.reason, m.
 	m.checksum_sha256, m.file_name, m.metadata, m.idempotency_key, m.created_at, m.url_expires_at, m.landed_at,
 	m.landed_by, m.etag, m.version_id, m.sequencer, m.claim, m.confirmed_at, m.overwritten_at, m.deleting_at, m.deleted_at, m.attempts,
 	m.last_error, m.due_at, m.revision`)
+
+// fields are where pgx reads those columns to.
+func (r *row) fields() []any {
+	return []any{(*[16]byte)(&r.ID), &r.Tenant, &r.Owner, &r.Key, &r.State, (*zeronull.Text)(&r.Reason), &r.ContentType, &r.SizeBytes,
+		&r.ChecksumSHA256, &r.FileName, &r.Metadata, (*zeronull.Text)(&r.IdempotencyKey), (*utc)(&r.CreatedAt), (*utc)(&r.URLExpiresAt), (*utc)(&r.LandedAt),
+		(*zeronull.Text)(&r.LandedBy), (*zeronull.Text)(&r.ETag), (*zeronull.Text)(&r.VersionID), (*zeronull.Text)(&r.Sequencer), (*zeronull.Text)(&r.Claim),
+		(*utc)(&r.ConfirmedAt), (*utc)(&r.OverwrittenAt), (*utc)(&r.DeletingAt), (*utc)(&r.DeletedAt), &r.Attempts,
+		(*zeronull.Text)(&r.LastError), (*utc)(&r.DueAt), &r.Revision}
+}
+
+// utc is a time that pgx reads as bun does: in UTC, and NULL as none.
+type utc time.Time
+
+// ScanTimestamptz implements [pgtype.TimestamptzScanner].
+func (t *utc) ScanTimestamptz(v pgtype.Timestamptz) error {
+	*t = utc{}
+	if v.Valid {
+		*t = utc(v.Time.UTC())
+	}
+	return nil
+}
 
 func fromMedia(m *media.Media) *row {
 	return &row{

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,19 +16,23 @@ import (
 
 // Store keeps media. It is safe for concurrent use, by any number of processes.
 type Store struct {
-	db        *bun.DB
-	windows   media.Windows
-	now       func() time.Time
-	metrics   *Metrics
-	inserter  *inserter
-	announcer *announcer
+	db       *bun.DB
+	windows  media.Windows
+	now      func() time.Time
+	metrics  *Metrics
+	inserts  gatherer[insertion]
+	confirms gatherer[*confirmation]
+	// unprepared says that what is between here and Postgres does not keep prepared statements.
+	unprepared atomic.Bool
+	announcer  *announcer
 }
 
 // NewStore returns a store that gives new rows these windows. now is the only clock that it asks; each statement and
 // transaction asks it once.
 func NewStore(db *bun.DB, windows media.Windows, now func() time.Time, metrics *Metrics) *Store {
 	s := &Store{db: db, windows: windows, now: now, metrics: metrics}
-	s.inserter = &inserter{insert: s.insertPending}
+	s.inserts.together = s.insertTogether
+	s.confirms.together = s.confirmTogether
 	s.announcer = &announcer{send: s.announce, done: metrics.announcements}
 	return s
 }

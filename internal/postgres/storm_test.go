@@ -93,7 +93,7 @@ func TestStorm(t *testing.T) {
 		f.Advance(time.Duration(rand.IntN(int(2 * time.Minute))))
 		ms, err := f.LeasePending(ctx, 10, lease)
 		if err == nil && len(ms) > 0 {
-			_, err = f.ExpireUploads(ctx, ms)
+			_, err = f.expireUploads(ctx, ms)
 		}
 		return err
 	})
@@ -113,7 +113,7 @@ func TestStorm(t *testing.T) {
 		return err
 	})
 	work(1, func(ctx context.Context) error {
-		_, err := f.ExpireClaims(ctx, 5)
+		_, err := f.expireClaims(ctx, 5)
 		return err
 	})
 	work(1, func(ctx context.Context) error {

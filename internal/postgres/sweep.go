@@ -3,10 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/uptrace/bun/schema"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -14,27 +12,20 @@ import (
 // leaseSQL takes what is due by making it due later: no lock is held while S3 is asked, another sweep takes other
 // rows, and what a killed process had taken is due again when its lease ends. Whoever changes the row meanwhile raises
 // its revision, and what the sweep then does to it is not done.
-const leaseSQL = `
-WITH due AS MATERIALIZED (
-	SELECT id FROM coatcheck.media
-	WHERE state = ?state AND due_at <= ?now
-	ORDER BY due_at
-	LIMIT ?limit
-	FOR UPDATE SKIP LOCKED
-)
+var leaseSQL = `
+WITH due AS MATERIALIZED (` + dueSQL + `)
 UPDATE coatcheck.media AS m
-SET due_at = ?until, attempts = m.attempts + ?attempt, revision = m.revision + 1
+SET due_at = $4, attempts = m.attempts + $5, revision = m.revision + 1
 FROM due WHERE m.id = due.id
-RETURNING ?columns`
+RETURNING ` + string(columns)
 
-type leaseArgs struct {
-	State   media.State `bun:"state"`
-	Now     time.Time   `bun:"now"`
-	Until   time.Time   `bun:"until"`
-	Limit   int         `bun:"limit"`
-	Attempt int         `bun:"attempt"`
-	Columns schema.Safe `bun:"columns"`
-}
+const dueSQL = `
+	SELECT id FROM coatcheck.media
+	WHERE state = $1 AND due_at <= $2
+	ORDER BY due_at
+	LIMIT $3
+	FOR UPDATE SKIP LOCKED
+`
 
 // LeasePending takes PENDING media whose upload window is over, up to limit, for as long as the lease.
 func (s *Store) LeasePending(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error) {
@@ -55,95 +46,95 @@ func (s *Store) LeaseDeleted(ctx context.Context, limit int, lease time.Duration
 
 func (s *Store) lease(ctx context.Context, state media.State, limit int, lease time.Duration, attempt int) ([]*media.Media, error) {
 	now := s.time()
-	var rows []row
-	err := s.db.NewRaw(leaseSQL, leaseArgs{
-		State: state, Now: now, Until: now.Add(lease), Limit: limit, Attempt: attempt, Columns: columns,
-	}).Scan(ctx, &rows)
+	ms, err := s.media(ctx, leaseSQL, state, now, limit, now.Add(lease), attempt)
 	if err != nil {
 		return nil, unusable(fmt.Errorf("leasing %s media: %w", state, err))
 	}
-	return allMedia(rows), nil
+	return ms, nil
 }
 
-const expireUploadsSQL = `
+// media runs a statement that returns the columns of media.
+func (s *Store) media(ctx context.Context, sql string, args ...any) (ms []*media.Media, err error) {
+	_, err = s.query(ctx, sql, func(answer scanner) error {
+		var r row
+		err := answer.Scan(r.fields()...)
+		ms = append(ms, r.media())
+		return err
+	}, args...)
+	return ms, err
+}
+
+// What is made DELETING is leased by whoever made it so, for its first attempt: taking it once more would cost as much
+// again.
+var expireUploadsSQL = `
 WITH leased AS MATERIALIZED (` + stillLeased + `)
 UPDATE coatcheck.media AS m
-SET state = 'deleting', reason = 'never_uploaded', deleting_at = ?now, due_at = ?now, revision = m.revision + 1
-FROM leased WHERE m.id = leased.id AND m.state = 'pending'`
+SET state = 'deleting', reason = 'never_uploaded', deleting_at = $3, due_at = $4, attempts = 1, revision = m.revision + 1
+FROM leased WHERE m.id = leased.id AND m.state = 'pending'
+RETURNING ` + string(columns)
 
 // stillLeased locks the leased rows that nobody has changed, in the order of ids.
 const stillLeased = `
 	SELECT m.id FROM coatcheck.media AS m
-	JOIN unnest(?ids::uuid[], ?revisions::bigint[]) AS l (id, revision) ON m.id = l.id AND m.revision = l.revision
+	JOIN unnest($1::uuid[], $2::bigint[]) AS l (id, revision) ON m.id = l.id AND m.revision = l.revision
 	ORDER BY m.id
 	FOR UPDATE OF m
 `
 
-type leasedArgs struct {
-	IDs       []string    `bun:"ids,array"`
-	Revisions []int64     `bun:"revisions,array"`
-	Errors    []string    `bun:"errors,array"`
-	DueAts    []time.Time `bun:"due_ats,array"`
-	Now       time.Time   `bun:"now"`
-	Tombstone float64     `bun:"tombstone"` // seconds
-}
-
-func leased(ms []*media.Media, now time.Time) leasedArgs {
-	args := leasedArgs{Now: now}
-	for _, m := range ms {
-		args.IDs = append(args.IDs, m.ID.String())
-		args.Revisions = append(args.Revisions, m.Revision)
+// leased are the first arguments of a statement about leased media.
+func leased(ms []*media.Media, args ...any) []any {
+	ids, revisions := make(uuids, len(ms)), make([]int64, len(ms))
+	for i, m := range ms {
+		ids[i], revisions[i] = toUUID(m.ID), m.Revision
 	}
-	return args
+	return append([]any{ids, revisions}, args...)
 }
 
-// ExpireUploads makes leased PENDING media DELETING as never uploaded, and returns how many still were as leased. The
-// caller has asked S3 for each, and found nothing.
-func (s *Store) ExpireUploads(ctx context.Context, ms []*media.Media) (int, error) {
-	n, err := s.exec(ctx, expireUploadsSQL, leased(ms, s.time()), len(ms))
+// ExpireUploads makes leased PENDING media DELETING as never uploaded, and returns those that still were as leased, leased
+// for their first attempt. The caller has asked S3 for each, and found nothing.
+func (s *Store) ExpireUploads(ctx context.Context, ms []*media.Media, lease time.Duration) ([]*media.Media, error) {
+	if len(ms) == 0 {
+		return nil, nil
+	}
+	now := s.time()
+	expired, err := s.media(ctx, expireUploadsSQL, leased(ms, now, now.Add(lease))...)
 	if err != nil {
-		return 0, fmt.Errorf("expiring uploads: %w", err)
+		return nil, unusable(fmt.Errorf("expiring uploads: %w", err))
 	}
-	s.entered(media.StateDeleting, media.ReasonNeverUploaded, n, idsOf(ms)...)
-	return n, nil
+	s.entered(media.StateDeleting, media.ReasonNeverUploaded, len(expired), idsOf(expired)...)
+	return expired, nil
 }
 
-const expireClaimsSQL = `
-WITH due AS MATERIALIZED (
-	SELECT id FROM coatcheck.media
-	WHERE state = 'uploaded' AND due_at <= ?now
-	ORDER BY due_at
-	LIMIT ?limit
-	FOR UPDATE SKIP LOCKED
-)
+var expireClaimsSQL = `
+WITH due AS MATERIALIZED (` + dueSQL + `)
 UPDATE coatcheck.media AS m
-SET state = 'deleting', reason = 'unclaimed', deleting_at = ?now, due_at = ?now, revision = m.revision + 1
-FROM due WHERE m.id = due.id`
+SET state = 'deleting', reason = 'unclaimed', deleting_at = $2, due_at = $4, attempts = 1, revision = m.revision + 1
+FROM due WHERE m.id = due.id
+RETURNING ` + string(columns)
 
-// ExpireClaims makes UPLOADED media whose claim window is over DELETING as unclaimed, up to limit, and returns how
-// many. A confirmation that holds a row's lock keeps it (R1).
-func (s *Store) ExpireClaims(ctx context.Context, limit int) (int, error) {
-	ids, err := s.change(ctx, expireClaimsSQL, leaseArgs{Now: s.time(), Limit: limit}, limit)
+// ExpireClaims makes UPLOADED media whose claim window is over DELETING as unclaimed, up to limit, and returns them, leased
+// for their first attempt. A confirmation that holds a row's lock keeps it (R1).
+func (s *Store) ExpireClaims(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error) {
+	now := s.time()
+	expired, err := s.media(ctx, expireClaimsSQL, media.StateUploaded, now, limit, now.Add(lease))
 	if err != nil {
-		return 0, fmt.Errorf("expiring claims: %w", err)
+		return nil, unusable(fmt.Errorf("expiring claims: %w", err))
 	}
-	s.entered(media.StateDeleting, media.ReasonUnclaimed, len(ids), ids...)
-	return len(ids), nil
+	s.entered(media.StateDeleting, media.ReasonUnclaimed, len(expired), idsOf(expired)...)
+	return expired, nil
 }
 
 const finishSQL = `
 WITH leased AS MATERIALIZED (` + stillLeased + `)
 UPDATE coatcheck.media AS m
-SET state = 'deleted', deleted_at = ?now, last_error = NULL, revision = m.revision + 1,
-	due_at = greatest(?now, m.url_expires_at) + make_interval(secs => ?tombstone)
+SET state = 'deleted', deleted_at = $3, last_error = NULL, revision = m.revision + 1,
+	due_at = greatest($3, m.url_expires_at) + make_interval(secs => $4)
 FROM leased WHERE m.id = leased.id AND m.state = 'deleting'`
 
 // FinishDeleting makes leased DELETING media DELETED, whose objects S3 has confirmed to be gone, and returns how many
 // still were as leased. The others have had a landing meanwhile, and are due again.
 func (s *Store) FinishDeleting(ctx context.Context, ms []*media.Media) (int, error) {
-	args := leased(ms, s.time())
-	args.Tombstone = s.windows.Tombstone.Seconds()
-	n, err := s.exec(ctx, finishSQL, args, len(ms))
+	n, err := s.change(ctx, finishSQL, ms, s.time(), s.windows.Tombstone.Seconds())
 	if err != nil {
 		return 0, fmt.Errorf("recording deletions: %w", err)
 	}
@@ -155,17 +146,16 @@ const retrySQL = `
 WITH leased AS MATERIALIZED (` + stillLeased + `)
 UPDATE coatcheck.media AS m
 SET due_at = f.due_at, last_error = f.error, revision = m.revision + 1
-FROM leased JOIN unnest(?ids::uuid[], ?due_ats::timestamptz[], ?errors::text[]) AS f (id, due_at, error) USING (id)
+FROM leased JOIN unnest($1::uuid[], $3::timestamptz[], $4::text[]) AS f (id, due_at, error) USING (id)
 WHERE m.id = leased.id AND m.state IN ('deleting', 'deleted')`
 
 // RetryDeleting records why leased DELETING media and tombstones could not be deleted (LastError), and when to try again (DueAt).
 func (s *Store) RetryDeleting(ctx context.Context, ms []*media.Media) error {
-	args := leased(ms, s.time())
-	for _, m := range ms {
-		args.Errors = append(args.Errors, m.LastError)
-		args.DueAts = append(args.DueAts, m.DueAt.UTC())
+	dueAts, texts := make([]time.Time, len(ms)), make([]string, len(ms))
+	for i, m := range ms {
+		dueAts[i], texts[i] = m.DueAt, strings.ReplaceAll(strings.ToValidUTF8(m.LastError, ""), "\x00", "")
 	}
-	if _, err := s.exec(ctx, retrySQL, args, len(ms)); err != nil {
+	if _, err := s.change(ctx, retrySQL, ms, dueAts, texts); err != nil {
 		return fmt.Errorf("recording failed deletions: %w", err)
 	}
 	return nil
@@ -178,7 +168,7 @@ DELETE FROM coatcheck.media AS m USING leased WHERE m.id = leased.id AND m.state
 // Purge forgets leased tombstones, and returns how many still were as leased. The others have had a late landing
 // meanwhile, and are DELETING.
 func (s *Store) Purge(ctx context.Context, ms []*media.Media) (int, error) {
-	n, err := s.exec(ctx, purgeSQL, leased(ms, s.time()), len(ms))
+	n, err := s.change(ctx, purgeSQL, ms)
 	if err != nil {
 		return 0, fmt.Errorf("purging tombstones: %w", err)
 	}
@@ -186,28 +176,13 @@ func (s *Store) Purge(ctx context.Context, ms []*media.Media) (int, error) {
 	return n, nil
 }
 
-// exec runs a statement that changes at most limit rows, and returns how many it did.
-func (s *Store) exec(ctx context.Context, query string, args any, limit int) (int, error) {
-	if limit == 0 {
+// change runs a statement about leased media, and returns how many it changed.
+func (s *Store) change(ctx context.Context, sql string, ms []*media.Media, args ...any) (int, error) {
+	if len(ms) == 0 {
 		return 0, nil
 	}
-	result, err := s.db.NewRaw(query, args).Exec(ctx)
-	if err != nil {
-		return 0, unusable(err)
-	}
-	n, err := result.RowsAffected()
-	return int(n), err
-}
-
-// change is exec for a statement on coatcheck.media AS m, and returns which rows it changed.
-func (s *Store) change(ctx context.Context, query string, args any, limit int) (ids []uuid.UUID, err error) {
-	if limit == 0 {
-		return nil, nil
-	}
-	if err := s.db.NewRaw(query+" RETURNING m.id", args).Scan(ctx, &ids); err != nil {
-		return nil, unusable(err)
-	}
-	return ids, nil
+	n, err := s.query(ctx, sql, nil, leased(ms, args...)...)
+	return n, unusable(err)
 }
 
 // Due returns up to limit media in a state that a sweep would take now, after the one named by its due time and id

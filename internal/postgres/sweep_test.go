@@ -147,7 +147,7 @@ func TestWhatWasLeasedMayChange(t *testing.T) {
 			m := f.create(t, keyed("k"))
 			f.move(t, m, test.from)
 			f.Advance(windows.Upload)
-			take, finish := f.LeasePending, f.ExpireUploads
+			take, finish := f.LeasePending, f.expireUploads
 			if test.from == media.StateDeleting {
 				take, finish = f.LeaseDeleting, f.FinishDeleting
 			}
@@ -240,6 +240,17 @@ func TestDeleting(t *testing.T) {
 	}
 }
 
+// expireUploads and expireClaims expire, and return how many.
+func (f *fixture) expireUploads(ctx context.Context, ms []*media.Media) (int, error) {
+	expired, err := f.ExpireUploads(ctx, ms, lease)
+	return len(expired), err
+}
+
+func (f *fixture) expireClaims(ctx context.Context, limit int) (int, error) {
+	expired, err := f.ExpireClaims(ctx, limit, lease)
+	return len(expired), err
+}
+
 // purge forgets up to limit tombstones that are due, as a sweep does.
 func (f *fixture) purge(ctx context.Context, limit int) (int, error) {
 	ms, err := f.LeaseDeleted(ctx, limit, time.Minute)
@@ -301,12 +312,12 @@ func TestExpireClaims(t *testing.T) {
 		f.bring(t, media.StateUploaded)
 	}
 	f.Advance(windows.Claim - time.Microsecond)
-	if n, err := f.ExpireClaims(t.Context(), 3); err != nil || n != 0 {
+	if n, err := f.expireClaims(t.Context(), 3); err != nil || n != 0 {
 		t.Errorf("too early: %d rows, %v", n, err)
 	}
 	f.Advance(time.Microsecond)
 	for _, want := range []int{3, 2, 0} {
-		if n, err := f.ExpireClaims(t.Context(), 3); err != nil || n != want {
+		if n, err := f.expireClaims(t.Context(), 3); err != nil || n != want {
 			t.Errorf("%d rows, %v, want %d", n, err, want)
 		}
 	}
@@ -322,7 +333,7 @@ func TestExpireClaims(t *testing.T) {
 func TestNothingToDo(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
-	if n, err := f.ExpireUploads(t.Context(), nil); n != 0 || err != nil {
+	if n, err := f.expireUploads(t.Context(), nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}
 	if n, err := f.FinishDeleting(t.Context(), nil); n != 0 || err != nil {
@@ -380,7 +391,7 @@ func TestDue(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("not there: %v", want)
 	}
-	if n, err := f.ExpireClaims(t.Context(), 10); err != nil || n != 7 {
+	if n, err := f.expireClaims(t.Context(), 10); err != nil || n != 7 {
 		t.Errorf("%d rows were still due, %v", n, err)
 	}
 }

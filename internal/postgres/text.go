@@ -111,14 +111,19 @@ func (m metadata) text() (*string, error) {
 
 // Scan implements [sql.Scanner].
 func (m *metadata) Scan(src any) error {
+	*m = nil
+	return scanJSON(src, (*map[string]string)(m))
+}
+
+// scanJSON reads a column of JSON, and leaves what it is read to as it is when it is NULL.
+func scanJSON(src, to any) error {
 	switch text := src.(type) {
 	case nil:
-		*m = nil
 		return nil
 	case []byte:
-		return json.Unmarshal(text, (*map[string]string)(m))
+		return json.Unmarshal(text, to)
 	case string:
-		return json.Unmarshal([]byte(text), (*map[string]string)(m))
+		return json.Unmarshal([]byte(text), to)
 	}
-	return fmt.Errorf("reading metadata: %T is not JSON", src)
+	return fmt.Errorf("reading a column: %T is not JSON", src)
 }

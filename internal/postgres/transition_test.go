@@ -46,10 +46,10 @@ func (f *fixture) apply(t *testing.T, m *media.Media, e media.Event) error {
 	case media.EventRelease, media.EventDelete, media.EventCancel:
 		_, err = f.Discard(ctx, alice, m.ID, e, "post/1")
 	case media.EventExpireUpload:
-		_, err = f.ExpireUploads(ctx, []*media.Media{f.get(t, m.ID)})
+		_, err = f.expireUploads(ctx, []*media.Media{f.get(t, m.ID)})
 	case media.EventExpireClaim:
 		f.Advance(windows.Claim)
-		_, err = f.ExpireClaims(ctx, 10)
+		_, err = f.expireClaims(ctx, 10)
 	case media.EventGone:
 		_, err = f.FinishDeleting(ctx, []*media.Media{f.get(t, m.ID)})
 	default:

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/uptrace/bun"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/watch"
@@ -123,53 +121,55 @@ func announced(payload string) []uuid.UUID {
 	return ids
 }
 
+var (
+	watchedSQL      = `SELECT ` + string(columns) + ` FROM coatcheck.media AS m WHERE m.id = ANY ($1)`
+	watchedByWhoSQL = watchedSQL + ` AND m.tenant || '' = $2 AND ($3 = '' OR m.owner || '' = $3)`
+)
+
 // GetAll implements [watch.Store].
 func (s *Store) GetAll(ctx context.Context, scope media.Scope, ids []uuid.UUID) ([]*media.Media, error) {
-	var rows []row
-	if err := scopedByID(s.db.NewSelect().Model(&rows).Where("m.id IN (?)", bun.In(ids)), scope).Scan(ctx); err != nil {
+	if !storable(scope.Tenant) || !storable(scope.Owner) {
+		return nil, nil
+	}
+	ms, err := s.media(ctx, watchedByWhoSQL, toUUIDs(ids), scope.Tenant, scope.Owner)
+	if err != nil {
 		return nil, unusable(fmt.Errorf("reading media: %w", err))
 	}
-	return allMedia(rows), nil
+	return ms, nil
 }
 
 // Read implements [watch.Store].
 func (s *Store) Read(ctx context.Context, ids []uuid.UUID) ([]*media.Media, error) {
-	var rows []row
-	if err := s.db.NewSelect().Model(&rows).Where("m.id IN (?)", bun.In(ids)).Scan(ctx); err != nil {
+	ms, err := s.media(ctx, watchedSQL, toUUIDs(ids))
+	if err != nil {
 		return nil, unusable(fmt.Errorf("reading media: %w", err))
 	}
-	return allMedia(rows), nil
+	return ms, nil
 }
 
-// Standings implements [watch.Store]. It is asked for everything that is watched, again and again, so its arguments and
-// results go in binary form, around bun and pgx, who would take longer for them than Postgres does.
+// Standings implements [watch.Store].
 func (s *Store) Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]watch.Standing, error) {
 	standings := make(map[uuid.UUID]watch.Standing, len(ids))
-	err := s.withPgx(ctx, func(conn *pgx.Conn) error {
-		result := conn.PgConn().ExecParams(ctx, `SELECT id, state, coalesce(reason, '') FROM coatcheck.media WHERE id = ANY ($1)`,
-			[][]byte{uuidArray(ids)}, []uint32{pgtype.UUIDArrayOID}, []int16{binaryFormat}, []int16{binaryFormat})
-		for result.NextRow() {
-			v := result.Values()
-			standings[uuid.UUID(v[0])] = watch.Standing{State: known(v[1], media.States), Reason: known(v[2], media.Reasons)}
-		}
-		_, err := result.Close()
+	_, err := s.query(ctx, `SELECT id, state, coalesce(reason, '') FROM coatcheck.media WHERE id = ANY ($1)`, func(answer scanner) error {
+		var (
+			id    pgtype.UUID
+			state media.State
+			why   media.Reason
+		)
+		err := answer.Scan(&id, &state, &why)
+		standings[id.Bytes] = watch.Standing{State: state, Reason: why}
 		return err
-	})
+	}, toUUIDs(ids))
 	if err != nil {
 		return nil, unusable(fmt.Errorf("reading how media stand: %w", err))
 	}
 	return standings, nil
 }
 
-// uuidArray is a uuid[] in Postgres's binary format: how many dimensions, whether there are NULLs, the type and, of the one
-// dimension, its length and lower bound; and each element's length and bytes.
-func uuidArray(ids []uuid.UUID) []byte {
-	b := make([]byte, 0, 20+20*len(ids))
-	for _, n := range []uint32{1, 0, pgtype.UUIDOID, uint32(len(ids)), 1} {
-		b = binary.BigEndian.AppendUint32(b, n)
+func toUUIDs(ids []uuid.UUID) uuids {
+	all := make(uuids, len(ids))
+	for i, id := range ids {
+		all[i] = toUUID(id)
 	}
-	for _, id := range ids {
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(id))), id[:]...)
-	}
-	return b
+	return all
 }

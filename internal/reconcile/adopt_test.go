@@ -1,6 +1,8 @@
 package reconcile_test
 
 import (
+	"context"
+	"errors"
 	"iter"
 	"strings"
 	"testing"
@@ -152,6 +154,43 @@ func TestAdoptAfterTheDatabaseWasLost(t *testing.T) {
 			t.Errorf("it is %+v", got)
 		}
 	}
+}
+
+// endsAtSecond is a store that cannot be reached when a run is ended for the first time.
+type endsAtSecond struct {
+	reconcile.Store
+	tried bool
+}
+
+func (s *endsAtSecond) EndRun(ctx context.Context, run *reconcile.Run, o reconcile.Outcome, e string) (bool, error) {
+	if !s.tried {
+		s.tried = true
+		return false, errors.New("the connection is gone")
+	}
+	return s.Store.EndRun(ctx, run, o, e)
+}
+
+// TestAdoptionIsClosedOnce: whoever closes an adoption again, after a fault or beside another process, finds nothing twice
+// and forgets nothing of what was found (R10).
+func TestAdoptionIsClosedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	held := w.confirmed(1)[0]
+	w.stage("media/", false, reconcile.Adoption{Key: held.Key, Claim: "post/2"}, reconcile.Adoption{Key: "media/gone", Claim: "post/3"})
+	run := w.reconcile(adopting("media/"), func(p *parts) { p.store = &endsAtSecond{Store: p.store} })
+	check := func() {
+		t.Helper()
+		if kinds := w.findings(run); len(kinds) != 2 || kinds[held.Key] != reconcile.KindNotAdopted || kinds["media/gone"] != reconcile.KindNotAdopted {
+			t.Errorf("it found %v", kinds)
+		}
+	}
+	check()
+	// One that was as slow as this does not take the next list for its own.
+	w.stage("media/", false, reconcile.Adoption{Key: "media/next", Claim: "post/4"})
+	if err := w.store.CloseAdoption(t.Context(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	check()
 }
 
 // TestAdoptTheWholeBucket passes over what is in quarantine.

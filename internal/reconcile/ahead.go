@@ -36,6 +36,12 @@ func newAhead[T any](ctx context.Context, stream iter.Seq2[[]T, error]) *ahead[T
 	return a
 }
 
+// wait returns when the goroutine has ended, as it does with its context.
+func (a *ahead[T]) wait() {
+	for range a.pages {
+	}
+}
+
 // next returns the next page, and false at the end.
 func (a *ahead[T]) next() (page []T, ok bool, err error) {
 	p, ok := <-a.pages

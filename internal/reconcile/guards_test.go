@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/coatcheck/coatcheck/internal/awsemu"
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
@@ -169,18 +170,7 @@ func TestOldInventory(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	w.confirmed(2)
 	scanned := w.Now()
-	listing := slices.Collect(func(yield func(reconcile.Listed) bool) {
-		for page, err := range w.objects.List(t.Context(), reconcile.Range{Prefix: "media/"}) {
-			if err != nil {
-				t.Error(err)
-			}
-			for _, o := range page {
-				if !yield(o) {
-					return
-				}
-			}
-		}
-	})
+	listing := inventory(w.listed())
 	w.Advance(time.Hour)
 	since := w.confirmed(3)
 	stray := mintedKey(w)
@@ -194,7 +184,7 @@ func TestOldInventory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := r.Work(t.Context(), run.ID, inventory(listing))
+	done, err := r.Work(t.Context(), run.ID, listing)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,21 +203,8 @@ func (i inventory) List(context.Context, reconcile.Range) iter.Seq2[[]reconcile.
 	return func(yield func([]reconcile.Listed, error) bool) { yield(i, nil) }
 }
 
-// failing is a bucket that cannot be asked for one of its keys.
-type failing struct {
-	reconcile.Objects
-	key string
-}
-
-func (f failing) Head(ctx context.Context, key string) (media.Object, bool, error) {
-	if key == f.key {
-		return media.Object{}, false, errors.New("S3 is tired")
-	}
-	return f.Objects.Head(ctx, key)
-}
-
-// TestUnclearIsNotForgotten: a run that could not ask for an object does not end what is known of it: a media stays
-// missing, and a removal that was begun is not taken for one that was done.
+// TestUnclearIsNotForgotten: a run that could not ask for an object, or whose row somebody held, does not end what is known
+// of it: a media stays missing, and a removal that was begun is not taken for one that was done.
 func TestUnclearIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
@@ -240,30 +217,29 @@ func TestUnclearIsNotForgotten(t *testing.T) {
 	if _, err := w.store.BeginRemoval(t.Context(), []reconcile.Stray{w.strays()[stray]}); err != nil {
 		t.Fatal(err)
 	}
+	tx, err := w.db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it only holds a row
+	if _, err := tx.Exec(`SELECT 1 FROM coatcheck.media WHERE id = ? FOR UPDATE`, ms[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	r := w.reconciler()
 	for _, key := range []string{ms[0].Key, stray} {
-		listing := slices.Collect(func(yield func(reconcile.Listed) bool) {
-			for page, err := range w.objects.List(t.Context(), reconcile.Range{Prefix: "media/"}) {
-				if err != nil {
-					t.Error(err)
-				}
-				for _, o := range page {
-					if !yield(o) {
-						return
-					}
-				}
-			}
-		})
-		r := w.reconciler(func(p *parts) { p.objects = failing{p.objects, key} })
+		listing := inventory(w.listed()) // by a run of an inventory S3 is asked for strays too
+		w.emu.Faults().Clear()
+		w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject", KeyContains: key}, awsemu.Forever, 403, "AccessDenied")
 		w.Advance(time.Hour)
 		run, err := r.Begin(t.Context(), settingsOf(with(func(s *reconcile.Settings) { s.Source, s.SourceAt = "s3://inventory/manifest.json", w.Now() })))
 		if err != nil {
 			t.Fatal(err)
 		}
-		done, err := r.Work(t.Context(), run.ID, inventory(listing))
+		done, err := r.Work(t.Context(), run.ID, listing)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if done.Counts[reconcile.CountUnclear] != 1 {
+		if c := done.Counts; c[reconcile.CountUnclear] != 1 || c[reconcile.CountChanged] != 1 {
 			t.Errorf("%s: the run counted %v", key, counted(done))
 		}
 		if got := w.missing(); len(got) != 2 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -209,8 +210,7 @@ func (c *candidate) key() string {
 func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx context.Context, c candidate, add func(func())) error) error {
 	var (
 		mu      sync.Mutex
-		wg      sync.WaitGroup
-		next    = make(chan candidate)
+		group   errgroup.Group
 		unclear int
 		failure error // the first
 	)
@@ -219,16 +219,14 @@ func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx
 		defer mu.Unlock()
 		f()
 	}
-	for range min(w.config.HeadConcurrency, len(cs)) {
-		wg.Go(func() {
-			for c := range next {
-				err := ctx.Err()
-				if err == nil {
-					err = look(ctx, c, add)
-				}
-				if err == nil {
-					continue
-				}
+	group.SetLimit(w.config.HeadConcurrency)
+	for _, c := range cs {
+		group.Go(func() error {
+			err := ctx.Err()
+			if err == nil {
+				err = look(ctx, c, add)
+			}
+			if err != nil {
 				add(func() {
 					unclear++
 					if failure == nil {
@@ -239,13 +237,10 @@ func (w *scan) each(ctx context.Context, cs []candidate, b *Batch, look func(ctx
 					b.find(KindUnclear, c.key(), c.row.ID, -1, "S3 could not be asked for it: "+bounded(err.Error()))
 				})
 			}
+			return nil
 		})
 	}
-	for _, c := range cs {
-		next <- c
-	}
-	close(next)
-	wg.Wait()
+	_ = group.Wait()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

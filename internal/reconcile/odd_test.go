@@ -2,10 +2,10 @@ package reconcile_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/middleware"
@@ -20,7 +20,7 @@ func TestOddKeysGo(t *testing.T) {
 	t.Parallel()
 	for _, versioned := range []bool{false, true} {
 		for _, p := range []reconcile.Policy{reconcile.PolicyDelete, reconcile.PolicyQuarantine} {
-			t.Run(string(p), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s versioned=%t", p, versioned), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, worldOptions{versioned: versioned})
 				odd := oddKeys("uploads/")[1:]
@@ -139,7 +139,7 @@ func TestSiblingsAreNotListed(t *testing.T) {
 	w.reconcile()
 	w.Advance(grace)
 	for i := range 1100 {
-		w.put("uploads/1/"+aws.ToString(aws.String(string(rune('a'+i%26))))+string(rune('0'+i/26)), nil)
+		w.put(fmt.Sprintf("uploads/1/%d", i), nil)
 	}
 	before := w.emu.Counts()["ListObjectVersions"]
 	if errs := w.objects.RemoveStrays(t.Context(), []reconcile.Stray{w.strays()["uploads/1"]}, ""); errs[0] != nil {

@@ -11,57 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/coatcheck/coatcheck/internal/awsemu"
+	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
-
-// TestOnePoisonedKey: a key that S3 refuses to tell of, for good, as a bucket policy does of infected objects, is left
-// and reported; it neither keeps its shard from ending nor all later runs from beginning.
-func TestOnePoisonedKey(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	w.confirmed(2)
-	gone := w.confirmed(1)[0]
-	w.remove(gone.Key)
-	w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject", KeyContains: gone.Key}, awsemu.Forever, 403, "AccessDenied")
-	w.want(w.reconcile(), reconcile.Counts{reconcile.CountExplained: 2, reconcile.CountUnclear: 1})
-
-	w.emu.Faults().Clear()
-	key := w.dueStray()
-	w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject", KeyContains: key}, awsemu.Forever, 403, "AccessDenied")
-	run := w.reconcile(policy(reconcile.PolicyDelete))
-	if run.Counts[reconcile.CountKeptUnclear] != 1 || !w.held()[key] {
-		t.Errorf("the run counted %v", counted(run))
-	}
-}
-
-// TestUnclearIsNotGone: that S3 could not be asked, or that somebody held the row, is no news of what was missing.
-func TestUnclearIsNotGone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	w.confirmed(2)
-	ms := w.confirmed(3)
-	for _, m := range ms {
-		w.remove(m.Key)
-	}
-	w.want(w.reconcile(), reconcile.Counts{reconcile.CountExplained: 2, reconcile.CountMissing: 3})
-
-	w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject", KeyContains: ms[0].Key}, awsemu.Forever, 403, "AccessDenied")
-	tx, err := w.db.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback() //nolint:errcheck // it only holds a row
-	if _, err := tx.Exec(`SELECT 1 FROM coatcheck.media WHERE id = ? FOR UPDATE`, ms[1].ID); err != nil {
-		t.Fatal(err)
-	}
-	run := w.reconcile()
-	if c := run.Counts; c[reconcile.CountMissing] != 1 || c[reconcile.CountUnclear] != 1 || c[reconcile.CountChanged] != 1 {
-		t.Errorf("the run counted %v", counted(run))
-	}
-	if got := w.missing(); len(got) != 3 {
-		t.Errorf("%d are missing, want still 3", len(got))
-	}
-}
 
 // TestAdoptAnyContentType: what other tools stored need not be text.
 func TestAdoptAnyContentType(t *testing.T) {
@@ -145,11 +97,31 @@ func TestProgressIsNoFailure(t *testing.T) {
 	w.want(run, reconcile.Counts{reconcile.CountExplained: 3})
 }
 
-// TestStoreWithoutMultipartUploads can be reconciled.
-func TestStoreWithoutMultipartUploads(t *testing.T) {
+// TestWhatS3WillNotTell: an object of which S3 never tells, as a bucket policy does of infected ones, keeps no run from its
+// end, and is left as it is.
+func TestWhatS3WillNotTell(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
-	w.confirmed(2)
-	w.emu.Faults().Fail(awsemu.Match{Operation: "ListMultipartUploads"}, awsemu.Forever, 501, "NotImplemented")
-	w.want(w.reconcile(), reconcile.Counts{reconcile.CountExplained: 2})
+	stray := w.dueStray()
+	tombstone := w.confirmed(1)[0]
+	w.discard(media.EventRelease, tombstone)
+	w.sweep()
+	w.upload(tombstone)
+	gone := w.confirmed(1)[0]
+	w.remove(gone.Key)
+	for key, status := range map[string]int{stray: 403, tombstone.Key: 400, gone.Key: 403} {
+		w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject", KeyContains: key}, awsemu.Forever, status, "AccessDenied")
+	}
+	run := w.reconcile(policy(reconcile.PolicyDelete))
+	w.want(run, reconcile.Counts{reconcile.CountUnclear: 2, reconcile.CountStrays: 1, reconcile.CountKeptUnclear: 1})
+	if held := w.held(); !held[stray] || !held[tombstone.Key] {
+		t.Errorf("the bucket holds %v", held)
+	}
+	if kinds := w.findings(run); kinds[tombstone.Key] != reconcile.KindUnclear || kinds[gone.Key] != reconcile.KindUnclear {
+		t.Errorf("it found %v", kinds)
+	}
+	w.emu.Faults().Clear()
+	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{
+		reconcile.CountLate: 1, reconcile.CountMissing: 1, reconcile.CountStrays: 1, reconcile.CountRemoved: 1,
+	})
 }

@@ -6,24 +6,6 @@ import (
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
-// TestBreakerLooksAtWhatIsOurs: objects that no run would remove say nothing of the database (R8).
-func TestBreakerLooksAtWhatIsOurs(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{bare: true})
-	for range 5 {
-		w.put(mintedKey(w), []byte("somebody's")) // and not a row of them is here
-	}
-	for i := range 200 {
-		w.put("logs/"+string(rune('A'+i)), nil)
-	}
-	w.reconcile()
-	w.Advance(grace)
-	run := w.reconcile(policy(reconcile.PolicyDelete), with(func(s *reconcile.Settings) { s.MaxStrayShare = 0.05 }))
-	if run.Outcome != reconcile.OutcomeTripped || run.Counts[reconcile.CountRemoved] != 0 {
-		t.Errorf("the run %s: %s; it counted %v", run.Outcome, run.Explanation, counted(run))
-	}
-}
-
 // TestQuarantineKeepsWhatItHas: a second stray of a key does not overwrite the first in quarantine.
 func TestQuarantineKeepsWhatItHas(t *testing.T) {
 	t.Parallel()

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Removal is what became of a page of strays.
@@ -134,25 +135,19 @@ func (p *removal) unchanged(ctx context.Context, strays []Stray) ([]Stray, error
 		err        error
 	}
 	answers := make([]answer, len(strays))
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range min(p.config.HeadConcurrency, len(strays)) {
-		wg.Go(func() {
-			for i := range next {
-				s, a := strays[i], &answers[i]
-				o, found, err := p.objects.Head(ctx, s.Key)
-				a.err, a.gone = err, err == nil && !found
-				a.same = found && o.ETag == s.ETag && o.SizeBytes == s.SizeBytes &&
-					plainVersion(o.VersionID) == plainVersion(s.VersionID) &&
-					o.LastModified.Truncate(time.Second).Equal(s.LastModified)
-			}
+	var group errgroup.Group
+	group.SetLimit(p.config.HeadConcurrency)
+	for i, s := range strays {
+		group.Go(func() error {
+			o, found, err := p.objects.Head(ctx, s.Key)
+			a := &answers[i]
+			a.err, a.gone = err, err == nil && !found
+			a.same = found && o.ETag == s.ETag && o.SizeBytes == s.SizeBytes && plainVersion(o.VersionID) == plainVersion(s.VersionID) &&
+				o.LastModified.Truncate(time.Second).Equal(s.LastModified)
+			return nil
 		})
 	}
-	for i := range strays {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	_ = group.Wait()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

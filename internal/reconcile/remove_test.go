@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
@@ -205,89 +202,6 @@ func TestStraysThatStay(t *testing.T) {
 	}
 }
 
-// TestStrayBudget: runs go on where the budget of the one before ended, and failures do not use it up.
-func TestStrayBudget(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	for range 25 {
-		w.put(mintedKey(w), []byte("orphan"))
-	}
-	w.put("media/00/first", nil)
-	w.reconcile()
-	w.Advance(grace)
-	for _, want := range []struct{ removed, left int64 }{{10, 15}, {10, 5}, {5, 0}} {
-		run := w.reconcile(policy(reconcile.PolicyDelete), with(func(s *reconcile.Settings) { s.DeleteBudget = 10 }))
-		if run.Counts[reconcile.CountRemoved] != want.removed || run.Counts[reconcile.CountKeptBudget] != want.left {
-			t.Errorf("want %+v; the run counted %v", want, counted(run))
-		}
-		if (want.left > 0) != strings.Contains(run.Explanation, "budget") {
-			t.Errorf("with %d left the run says %q", want.left, run.Explanation)
-		}
-	}
-	if got := len(w.held()); got != 1 {
-		t.Errorf("%d objects are left", got)
-	}
-}
-
-// TestFailuresDoNotUseUpTheBudget, or strays that S3 refuses for good would hide all others.
-func TestFailuresDoNotUseUpTheBudget(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	for i := range 4 {
-		w.put(fmt.Sprintf("media/%02x/00000000-0000-4000-8000-0000000000%02x", i, i), []byte("refused"))
-	}
-	w.put("media/ff/00000000-0000-4000-8000-0000000000ff", []byte("last"))
-	w.reconcile()
-	w.Advance(grace)
-	w.emu.Faults().FailKeys("media/0", awsemu.Forever, "AccessDenied")
-	run := w.reconcile(policy(reconcile.PolicyDelete), with(func(s *reconcile.Settings) { s.DeleteBudget = 1 }), func(p *parts) { p.Concurrency = 1 })
-	if run.Counts[reconcile.CountRemoved] != 1 {
-		t.Errorf("the run counted %v", counted(run))
-	}
-	for key, s := range w.strays() {
-		if s.LastError == "" && s.Attempts > 0 || !strings.HasPrefix(key, "media/0") {
-			t.Errorf("stray %s: %+v", key, s)
-		}
-	}
-}
-
-// TestBreaker: at the wrong database nothing is removed, and the run says why (R8).
-func TestBreaker(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	w.confirmed(50)
-	w.reconcile()
-	_, err := w.db.ExecContext(t.Context(), `DELETE FROM coatcheck.media`) // as good as another one
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.reconcile()
-	w.Advance(grace + time.Hour)
-	cautious := with(func(s *reconcile.Settings) { s.MaxStrayShare = 0.05 })
-	for _, p := range []reconcile.Policy{reconcile.PolicyDelete, reconcile.PolicyQuarantine} {
-		run := w.reconcile(policy(p), cautious)
-		if run.Outcome != reconcile.OutcomeTripped || !strings.Contains(run.Explanation, "50 of 50 objects (100 %) have no row") {
-			t.Errorf("the run %s: %s", run.Outcome, run.Explanation)
-		}
-		if got := len(w.held()); got != 50 {
-			t.Fatalf("%d of 50 objects are left (R8)", got)
-		}
-	}
-	report := w.reconcile(cautious)
-	if report.Outcome != reconcile.OutcomeFinished || !strings.Contains(report.Explanation, "would stop here") {
-		t.Errorf("the report %s: %s", report.Outcome, report.Explanation)
-	}
-	// At exactly the share it goes on.
-	for i := range 950 {
-		key := fmt.Sprintf("media/tool/%d", i)
-		w.put(key, []byte("in use"))
-		w.insertRow(key)
-	}
-	if run := w.reconcile(policy(reconcile.PolicyDelete), cautious); run.Counts[reconcile.CountRemoved] != 50 {
-		t.Errorf("the run %s: %s; it counted %v", run.Outcome, run.Explanation, counted(run))
-	}
-}
-
 // TestRemovalThatDidNotLiveToSaySo: what a killed process has removed is found out and counted once.
 func TestRemovalThatDidNotLiveToSaySo(t *testing.T) {
 	t.Parallel()
@@ -323,90 +237,4 @@ func settingsOf(change ...func(*parts)) reconcile.Settings {
 		f(&p)
 	}
 	return p.Settings
-}
-
-// TestUnfinishedUploads: those of a run that may remove are aborted when they are old and ours, the others listed.
-func TestUnfinishedUploads(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	begin := func(key string) string {
-		out, err := w.s3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: &key})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return aws.ToString(out.UploadId)
-	}
-	begin(mintedKey(w))
-	begin("media/some tool's+file")
-	begin("elsewhere/1")
-	w.Advance(8 * 24 * time.Hour)
-	begin(mintedKey(w))
-	w.want(w.reconcile(), reconcile.Counts{reconcile.CountUploads: 3})
-	w.want(w.reconcile(policy(reconcile.PolicyDelete), dryRun), reconcile.Counts{reconcile.CountUploads: 3})
-	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountUploads: 3, reconcile.CountUploadsAborted: 1})
-	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountUploads: 2})
-}
-
-// TestTrippedRunAbortsNothing: what is wrong about strays may be wrong about uploads (R8).
-func TestTrippedRunAbortsNothing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	key := mintedKey(w)
-	if _, err := w.s3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: &key}); err != nil {
-		t.Fatal(err)
-	}
-	w.put(mintedKey(w), nil)
-	w.Advance(8 * 24 * time.Hour)
-	run := w.reconcile(policy(reconcile.PolicyDelete), with(func(s *reconcile.Settings) { s.MaxStrayShare = 0 }))
-	if run.Outcome != reconcile.OutcomeTripped || run.Counts[reconcile.CountUploads] != 1 || run.Counts[reconcile.CountUploadsAborted] != 0 {
-		t.Errorf("the run %s and counted %v", run.Outcome, counted(run))
-	}
-	w.want(w.reconcile(), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountUploads: 1})
-}
-
-// TestRestoredDatabase: in a copy of the database what is known of strays is old, and their grace periods begin anew.
-func TestRestoredDatabase(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	if err := w.store.BindBucket(t.Context(), *bucket, w.keys.Prefix()); err != nil {
-		t.Fatal(err)
-	}
-	key := w.dueStray()
-	if _, err := w.db.ExecContext(t.Context(), `UPDATE coatcheck.deployment SET database_identity = 'the one of the backup'`); err != nil {
-		t.Fatal(err)
-	}
-	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountKeptRecent: 1})
-	w.Advance(grace)
-	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountRemoved: 1})
-	if w.held()[key] {
-		t.Error("it never goes")
-	}
-}
-
-// countingObjects counts what is asked of S3.
-type countingObjects struct {
-	reconcile.Objects
-	heads *atomic.Int64
-}
-
-func (c countingObjects) Head(ctx context.Context, key string) (media.Object, bool, error) {
-	c.heads.Add(1)
-	return c.Objects.Head(ctx, key)
-}
-
-// TestExplainedObjectsCostNoRequest but their share of a listing.
-func TestExplainedObjectsCostNoRequest(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	w.confirmed(40)
-	w.put(mintedKey(w), nil)
-	var heads atomic.Int64
-	before := w.emu.Counts()["ListObjectsV2"]
-	w.reconcile(func(p *parts) { p.objects = countingObjects{p.objects, &heads} })
-	if n := heads.Load(); n != 0 {
-		t.Errorf("it made %d HEADs", n)
-	}
-	if n := w.emu.Counts()["ListObjectsV2"] - before; n > 17 {
-		t.Errorf("it made %d listings", n)
-	}
 }

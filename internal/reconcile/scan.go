@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -49,9 +50,13 @@ func (w *scan) merge(ctx context.Context) error {
 		left.After = w.shard.Position
 	}
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	rows := newRowStream(ctx, w.store, left)
-	pages := newAhead(ctx, func(yield func([]Listed, error) bool) { w.source.List(ctx, left)(yield) })
+	pages := newAhead(ctx, w.source.List(ctx, left))
+	defer func() {
+		stop()
+		rows.pages.wait()
+		pages.wait()
+	}()
 	for {
 		page, ok, err := pages.next()
 		if err != nil {
@@ -119,7 +124,7 @@ func (w *scan) object(ctx context.Context, rows *rowStream, o *Listed) error {
 func (w *scan) pair(o *Listed, row *Row) {
 	counts := w.batch.Counts
 	if o != nil {
-		if q := w.run.Quarantine; q != "" && len(o.Key) >= len(q) && o.Key[:len(q)] == q {
+		if w.run.Quarantine != "" && strings.HasPrefix(o.Key, w.run.Quarantine) {
 			return
 		}
 		if !o.NoObject {

@@ -56,20 +56,6 @@ func TestListedButNotAdopted(t *testing.T) {
 	}
 }
 
-// TestTrialForgetsNothing: a trial of an adoption records no strays, which does not mean that there are none.
-func TestTrialForgetsNothing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, worldOptions{})
-	key := w.dueStray()
-	before := w.strays()[key]
-	w.put("uploads/a", nil)
-	w.stage("uploads/", true, reconcile.Adoption{Key: "uploads/a", Claim: "post/1"})
-	w.reconcile(adopting("uploads/"), dryRun)
-	if after, ok := w.strays()[key]; !ok || !after.FirstSeenAt.Equal(before.FirstSeenAt) {
-		t.Errorf("the stray's record is %+v, was %+v", after, before)
-	}
-}
-
 // TestReusedKeys: unlike those that are minted, the keys that were adopted may be used again. What is stored under one
 // after its media was deleted is another object, and no late upload.
 func TestReusedKeys(t *testing.T) {

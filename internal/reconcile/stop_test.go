@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +49,48 @@ func TestAbandonStopsRemovals(t *testing.T) {
 	}
 	if calls != 1 {
 		t.Errorf("%d calls removed strays, want the one that was under way", calls)
+	}
+}
+
+// slowRows does not notice at once that nobody wants them any more.
+type slowRows struct {
+	reconcile.Store
+	reading *atomic.Int64
+}
+
+func (s slowRows) Rows(ctx context.Context, _ reconcile.Range, _ string, _ int) ([]reconcile.Row, error) {
+	s.reading.Add(1)
+	defer s.reading.Add(-1)
+	<-ctx.Done()
+	time.Sleep(50 * time.Millisecond)
+	return nil, ctx.Err()
+}
+
+// TestNothingGoesOn when Work has returned: what it was given may be closed then.
+func TestNothingGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	ctx, stop := context.WithCancel(t.Context())
+	var reading atomic.Int64
+	r := w.reconciler(func(p *parts) {
+		p.store = slowRows{p.store, &reading}
+		p.objects = edited{p.objects, func(yield func([]reconcile.Listed, error) bool, _ iter.Seq2[[]reconcile.Listed, error]) {
+			for reading.Load() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			stop()
+			yield(nil, errors.New("it was stopped"))
+		}}
+	})
+	run, err := r.Begin(ctx, settingsOf())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Work(ctx, run.ID, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := reading.Load(); n > 0 {
+		t.Errorf("%d shards are still read", n)
 	}
 }
 

@@ -49,6 +49,8 @@ type admin struct {
 	begin      BeginReconcile
 	settings   reconcile.Settings
 	logger     *slog.Logger
+	overviews  Overviews
+	life       life
 }
 
 func (a *admin) StartReconcile(ctx context.Context, req *connect.Request[coatcheckv1.StartReconcileRequest]) (*connect.Response[coatcheckv1.StartReconcileResponse], error) {

@@ -15,5 +15,5 @@ var WithWriteTime = withWriteTime
 
 // Follow is how a stream is served that sends something alive after a time, and lives for another.
 func Follow(ctx context.Context, alive, limit time.Duration, stopping, changed <-chan struct{}, send func() (sent, over bool, err error), sendAlive func() error) error {
-	return life{stopping: stopping, alive: alive, limit: limit}.follow(ctx, changed, send, sendAlive)
+	return follow(ctx, life{stopping: stopping, alive: alive, limit: limit}, changed, send, sendAlive)
 }

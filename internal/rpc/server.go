@@ -73,9 +73,10 @@ type Config struct {
 	Logger   *slog.Logger
 	Metrics  *Metrics
 
-	// Reconciles and BeginReconcile are what AdminService needs: it is served when both are set.
+	// Reconciles, BeginReconcile and what follows are what AdminService needs: it is served when the first two are set.
 	Reconciles     Reconciles
 	BeginReconcile BeginReconcile
+	Overviews      Overviews
 	// ReconcileSettings are those of a run for which the operator names none.
 	ReconcileSettings reconcile.Settings
 }
@@ -85,7 +86,7 @@ const maxRequestBytes = 8 << 20
 
 // compressFrom is the size from which an answer is compressed. The answer of one upload or media is one or two packets
 // either way, and compressing it took a quarter of the processor time of CreateUpload.
-const compressFrom = 4 << 10
+const compressFrom = 64 << 10
 
 // Register adds the API to mux: its services behind authentication, each for those whom it is for, gRPC health and
 // reflection in front of it.
@@ -122,6 +123,7 @@ func Register(mux *http.ServeMux, c Config) {
 	if c.Reconciles != nil && c.BeginReconcile != nil {
 		path, handler = coatcheckv1connect.NewAdminServiceHandler(&admin{
 			reconciles: c.Reconciles, begin: c.BeginReconcile, settings: c.ReconcileSettings, logger: c.Logger,
+			overviews: c.Overviews, life: life,
 		}, options...)
 		handle(path, auth.Require(auth.Operators(c.Authenticate), handler))
 		services = append(services, coatcheckv1connect.AdminServiceName)

@@ -38,7 +38,7 @@ type life struct {
 
 // follow calls send at first, and again whenever changed has something, until it is over, and alive when nothing was sent
 // for a while.
-func (l life) follow(ctx context.Context, changed <-chan struct{}, send func() (sent, over bool, err error), alive func() error) error {
+func follow[T any](ctx context.Context, l life, changed <-chan T, send func() (sent, over bool, err error), alive func() error) error {
 	limit := time.NewTimer(l.limit - rand.N(l.limit/10+1)) // those that began together do not end together
 	defer limit.Stop()
 	keepAlive := time.NewTicker(l.alive)

@@ -26,7 +26,7 @@ func (u *uploads) WatchUpload(ctx context.Context, req *connect.Request[coatchec
 		return err
 	}
 	defer w.Close()
-	return u.life.follow(ctx, w.Changed(), func() (sent, over bool, err error) {
+	return follow(ctx, u.life, w.Changed(), func() (sent, over bool, err error) {
 		changed, over := w.Take()
 		for _, m := range changed {
 			if err := stream.Send(&coatcheckv1.WatchUploadResponse{Media: toProto(m)}); err != nil {

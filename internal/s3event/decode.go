@@ -45,15 +45,10 @@ func decode(body []byte, inSNS bool) (Message, error) {
 		return Message{}, errors.New("the body is empty")
 	case len(body) > MaxBody:
 		return Message{}, fmt.Errorf("the body has %d bytes, more than %d", len(body), MaxBody)
-	case !utf8.Valid(body):
-		// encoding/json would replace what is not UTF-8, so that two keys could become one.
-		return Message{}, errors.New("the body is not UTF-8")
-	case tooDeep(body):
-		return Message{}, fmt.Errorf("the body nests deeper than %d levels", MaxDepth)
 	}
 	e, err := parse(body)
 	if err != nil {
-		return Message{}, jsonError("the body", err)
+		return Message{}, err
 	}
 	shape, err := e.shape()
 	if err != nil {
@@ -98,18 +93,37 @@ const quickBody = 32 << 10
 // any record; the second keeps each record apart, so that a bad one does not spoil the others.
 func parse(body []byte) (envelope, error) {
 	if len(body) <= quickBody {
-		var quick struct {
-			envelope
-			Records []*s3Record `json:"Records"` // hides the one in envelope
+		if records, ok := quickRecords(body); ok {
+			return envelope{records: records}, nil
 		}
-		if err := json.Unmarshal(body, &quick); err == nil {
-			quick.envelope.records = quick.Records
-			return quick.envelope, nil
+	}
+	switch {
+	case !utf8.Valid(body):
+		// encoding/json would replace what is not UTF-8, so that two keys could become one.
+		return envelope{}, errors.New("the body is not UTF-8")
+	case tooDeep(body):
+		return envelope{}, fmt.Errorf("the body nests deeper than %d levels", MaxDepth)
+	}
+	if len(body) <= quickBody {
+		if e, err := parseAtOnce(body); err == nil {
+			return e, nil
 		}
 	}
 	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		return e, jsonError("the body", err)
+	}
+	return e, nil
+}
+
+func parseAtOnce(body []byte) (envelope, error) {
+	var e struct {
+		envelope
+		Records []*s3Record `json:"Records"` // hides the one in envelope
+	}
 	err := json.Unmarshal(body, &e)
-	return e, err
+	e.envelope.records = e.Records
+	return e.envelope, err
 }
 
 type shape int

@@ -13,22 +13,24 @@ import (
 // s3Record is one record of S3's own message.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 type s3Record struct {
-	EventVersion string `json:"eventVersion"`
-	EventSource  string `json:"eventSource"`
-	EventTime    string `json:"eventTime"`
-	EventName    string `json:"eventName"`
-	S3           *struct {
-		Bucket struct {
-			Name string `json:"name"`
-		} `json:"bucket"`
-		Object struct {
-			Key       string `json:"key"`
-			Size      *int64 `json:"size"`
-			ETag      string `json:"eTag"`
-			VersionID string `json:"versionId"`
-			Sequencer string `json:"sequencer"`
-		} `json:"object"`
-	} `json:"s3"`
+	EventVersion string    `json:"eventVersion"`
+	EventSource  string    `json:"eventSource"`
+	EventTime    string    `json:"eventTime"`
+	EventName    string    `json:"eventName"`
+	S3           *s3Object `json:"s3"`
+}
+
+type s3Object struct {
+	Bucket struct {
+		Name string `json:"name"`
+	} `json:"bucket"`
+	Object struct {
+		Key       string `json:"key"`
+		Size      *int64 `json:"size"`
+		ETag      string `json:"eTag"`
+		VersionID string `json:"versionId"`
+		Sequencer string `json:"sequencer"`
+	} `json:"object"`
 }
 
 // decodeRecords returns the records that are good, and an error that tells of those that are not.

@@ -25,8 +25,8 @@ type Config struct {
 	// Backoff is how long a failed deletion waits: a sooner retry ends a short fault sooner, and asks an S3 that is
 	// failing more often.
 	Backoff backoff.Policy
-	// Schedule says when Run makes its passes. It may be nil where Run is not called. What is
-	// due waits for the next pass, so windows are kept to within the schedule's interval.
+	// Schedule says when Run makes its passes. It may be nil where Run is not called. What is due waits for the next
+	// pass, so windows are kept to within the schedule's interval.
 	Schedule schedule.Schedule
 }
 

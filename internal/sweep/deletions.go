@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -14,7 +13,18 @@ import (
 // the confirmation after: a crash between the two leaves a row whose deletion is done again when its lease ends (R6).
 // A landing between the two changes the row, which is then not finished but due again (R2).
 func (s *Sweeper) deleteObjects(ctx context.Context, r *Result) (more bool, err error) {
-	return s.deleteBatch(ctx, r, s.store.LeaseDeleting, func(ctx context.Context, gone []*media.Media) (int, error) {
+	leased := time.Now()
+	ms, err := s.store.LeaseDeleting(ctx, s.config.BatchSize, s.config.Lease)
+	if err != nil || len(ms) == 0 {
+		return false, took(ctx, err, r)
+	}
+	again, err := s.deleteLeased(ctx, r, leased, ms)
+	return again || len(ms) == s.config.BatchSize, err
+}
+
+// deleteLeased does it with media that were leased at a time.
+func (s *Sweeper) deleteLeased(ctx context.Context, r *Result, leased time.Time, ms []*media.Media) (again bool, err error) {
+	return s.deleteBatch(ctx, r, leased, ms, func(ctx context.Context, gone []*media.Media) (int, error) {
 		n, err := s.store.FinishDeleting(ctx, gone)
 		r.Deleted += n
 		return n, err
@@ -25,24 +35,26 @@ func (s *Sweeper) deleteObjects(ctx context.Context, r *Result) (more bool, err 
 // whose notification was lost, would otherwise leave an object that no row explains (R2). It costs a thousandth of a
 // DeleteObjects call, which is free.
 func (s *Sweeper) purge(ctx context.Context, r *Result) (more bool, err error) {
-	return s.deleteBatch(ctx, r, s.store.LeaseDeleted, func(ctx context.Context, gone []*media.Media) (int, error) {
+	leased := time.Now()
+	ms, err := s.store.LeaseDeleted(ctx, s.config.BatchSize, s.config.Lease)
+	if err != nil || len(ms) == 0 {
+		return false, took(ctx, err, r)
+	}
+	again, err := s.deleteBatch(ctx, r, leased, ms, func(ctx context.Context, gone []*media.Media) (int, error) {
 		n, err := s.store.Purge(ctx, gone)
 		r.Purged += n
 		return n, err
 	})
+	return again || len(ms) == s.config.BatchSize, err
 }
 
-// deleteBatch leases a batch, deletes its objects, and passes those that are gone to finish, which returns how many
-// rows were still as leased.
+// deleteBatch deletes the objects of media that were leased at a time, and passes those that are gone to finish, which
+// returns how many rows were still as leased. It reports whether some were not, which have had a landing and are due again.
 func (s *Sweeper) deleteBatch(
-	ctx context.Context, r *Result,
-	lease func(context.Context, int, time.Duration) ([]*media.Media, error),
-	finish func(context.Context, []*media.Media) (int, error),
-) (more bool, err error) {
-	leased := time.Now()
-	ms, err := lease(ctx, s.config.BatchSize, s.config.Lease)
-	if err != nil || len(ms) == 0 {
-		return false, took(ctx, err, r)
+	ctx context.Context, r *Result, leased time.Time, ms []*media.Media, finish func(context.Context, []*media.Media) (int, error),
+) (again bool, err error) {
+	if len(ms) == 0 {
+		return false, nil
 	}
 	errs, err := s.deleteTheirs(ctx, leased, ms)
 	var (
@@ -73,6 +85,7 @@ func (s *Sweeper) deleteBatch(
 	done, finishErr := finish(rec, gone)
 	if finishErr == nil {
 		r.Changed += len(gone) - done
+		again = done < len(gone)
 	}
 	err = errors.Join(err, finishErr, s.retry(rec, failed, r))
 	if failure != nil {
@@ -82,8 +95,7 @@ func (s *Sweeper) deleteBatch(
 			err = fmt.Errorf("none of %d objects could be deleted: %w", len(ms), failure)
 		}
 	}
-	// What has changed has had a landing, and is due again at once.
-	return len(ms) == s.config.BatchSize || r.Changed > 0, err
+	return again, err
 }
 
 // deleteTheirs is delete, but for tombstones of keys that others may have used again: what is there is not theirs.
@@ -144,10 +156,4 @@ func (s *Sweeper) retry(ctx context.Context, failed []*media.Media, r *Result) e
 // maxLastError is how many bytes of an error are kept in a row.
 const maxLastError = 500
 
-// bounded makes text fit a row: Postgres takes neither broken UTF-8 nor zero bytes.
-func bounded(text string) string {
-	if len(text) > maxLastError {
-		text = text[:maxLastError]
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
-}
+func bounded(text string) string { return text[:min(len(text), maxLastError)] }

@@ -3,12 +3,11 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -30,7 +29,9 @@ func (s *idleStore) LeasePending(context.Context, int, time.Duration) ([]*media.
 	time.Sleep(s.takes)
 	return nil, s.err
 }
-func (*idleStore) ExpireClaims(context.Context, int) (int, error) { return 0, nil }
+func (*idleStore) ExpireClaims(context.Context, int, time.Duration) ([]*media.Media, error) {
+	return nil, nil
+}
 func (*idleStore) LeaseDeleted(context.Context, int, time.Duration) ([]*media.Media, error) {
 	return nil, nil
 }

@@ -3,7 +3,8 @@
 //   - never uploaded: PENDING past its upload window. S3 is asked first: what has landed is recorded as such, however
 //     its notification was lost, and only what S3 does not have becomes DELETING.
 //   - uploaded but unclaimed: UPLOADED past its claim window becomes DELETING.
-//   - DELETING, for whatever reason: the object is deleted, and the row becomes a tombstone once S3 has confirmed it.
+//   - DELETING, for whatever reason, and by whomever: the object is deleted, and the row becomes a tombstone once S3 has
+//     confirmed it. What a pass makes DELETING it deletes at once.
 //   - tombstones that no late PUT can need any more are forgotten, after one more deletion of what may have come late.
 //
 // CONFIRMED media are never due, so that no pass ever reads one (R1).
@@ -30,8 +31,8 @@ import (
 type Store interface {
 	LeasePending(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
 	Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error)
-	ExpireUploads(ctx context.Context, ms []*media.Media) (int, error)
-	ExpireClaims(ctx context.Context, limit int) (int, error)
+	ExpireUploads(ctx context.Context, ms []*media.Media, lease time.Duration) ([]*media.Media, error)
+	ExpireClaims(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
 	LeaseDeleting(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
 	FinishDeleting(ctx context.Context, ms []*media.Media) (int, error)
 	RetryDeleting(ctx context.Context, ms []*media.Media) error
@@ -149,6 +150,12 @@ func took(ctx context.Context, err error, r *Result) error {
 }
 
 func (s *Sweeper) expireClaims(ctx context.Context, r *Result) (more bool, err error) {
-	r.Unclaimed, err = s.store.ExpireClaims(ctx, s.config.BatchSize)
-	return r.Unclaimed == s.config.BatchSize, took(ctx, err, r)
+	leased := time.Now()
+	ms, err := s.store.ExpireClaims(ctx, s.config.BatchSize, s.config.Lease)
+	if err != nil || len(ms) == 0 {
+		return false, took(ctx, err, r)
+	}
+	r.Unclaimed += len(ms)
+	again, err := s.deleteLeased(ctx, r, leased, ms)
+	return again || len(ms) == s.config.BatchSize, err
 }

@@ -42,7 +42,9 @@ func (s *Sweeper) expireUploads(ctx context.Context, r *Result) (more bool, err 
 	}
 	rec, cancel := recording(ctx)
 	defer cancel()
-	err = errors.Join(s.land(rec, landings, r), s.expire(rec, absent, r))
+	landErr := s.land(rec, landings, r)
+	again, err := s.expire(ctx, rec, absent, r)
+	err = errors.Join(landErr, err)
 	if failure != nil {
 		s.logger.Warn("sweep: S3 could not be asked for uploads, they are left as they are",
 			"media", r.HeadErrors, "of", len(ms), "error", failure)
@@ -50,7 +52,7 @@ func (s *Sweeper) expireUploads(ctx context.Context, r *Result) (more bool, err 
 			err = errors.Join(err, fmt.Errorf("S3 could be asked for none of %d uploads: %w", len(ms), failure))
 		}
 	}
-	return len(ms) == s.config.BatchSize, err
+	return again || len(ms) == s.config.BatchSize, err
 }
 
 func (s *Sweeper) land(ctx context.Context, landings []media.Landing, r *Result) error {
@@ -68,14 +70,16 @@ func (s *Sweeper) land(ctx context.Context, landings []media.Landing, r *Result)
 	return err
 }
 
-func (s *Sweeper) expire(ctx context.Context, absent []*media.Media, r *Result) error {
-	n, err := s.store.ExpireUploads(ctx, absent)
+// expire makes uploads that S3 does not have DELETING, which is recorded by rec, and deletes what may have come since.
+func (s *Sweeper) expire(ctx, rec context.Context, absent []*media.Media, r *Result) (again bool, err error) {
+	leased := time.Now()
+	expired, err := s.store.ExpireUploads(rec, absent, s.config.Lease)
 	if err != nil {
-		return err
+		return false, err
 	}
-	r.NeverUploaded += n
-	r.Changed += len(absent) - n
-	return nil
+	r.NeverUploaded += len(expired)
+	r.Changed += len(absent) - len(expired)
+	return s.deleteLeased(ctx, r, leased, expired)
 }
 
 // look is what S3 said of one media.

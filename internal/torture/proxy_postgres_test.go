@@ -180,6 +180,7 @@ func proxyMessage(from *bufio.Reader) ([]byte, error) {
 func (c *proxyConn) requests(from *bufio.Reader) {
 	var (
 		extended []byte
+		texts    = make(map[string]string) // of what was prepared, by name
 		text     string
 		executes bool
 	)
@@ -195,9 +196,13 @@ func (c *proxyConn) requests(from *bufio.Reader) {
 		case 'P', 'B', 'D', 'E', 'C':
 			extended = append(extended, message...)
 			executes = executes || message[0] == 'E'
-			if message[0] == 'P' { // a name, and the text
-				_, rest, _ := strings.Cut(string(message[5:]), "\x00")
-				text, _, _ = strings.Cut(rest, "\x00")
+			name, rest, _ := strings.Cut(string(message[5:]), "\x00")
+			switch message[0] {
+			case 'P': // a name, and the text
+				texts[name], _, _ = strings.Cut(rest, "\x00")
+			case 'B': // a name of its own, and that of what was prepared
+				name, _, _ = strings.Cut(rest, "\x00")
+				text = texts[name]
 			}
 		case 'S':
 			extended = append(extended, message...)

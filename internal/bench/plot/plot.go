@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
 // Point is one point of a line. Both must be above zero.
 type Point struct{ X, Y float64 }
 
-// Line is a named line.
+// Line is a named line. A dashed one has the colour of the one before it that is not, which it goes with.
 type Line struct {
 	Name   string
 	Points []Point
@@ -34,27 +35,44 @@ const (
 // colours can be told apart by who sees fewer of them (Okabe and Ito, 2008), on light and on dark.
 var colours = []string{"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"}
 
-// axis is a logarithmic one, of whole decades.
+// axis is a logarithmic one. It begins and ends at a step: one, two or five of a power of ten.
 type axis struct{ low, high float64 }
 
-func decades(values []float64) axis {
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, v := range values {
-		low, high = min(low, v), max(high, v)
+// step is the n-th from 1 on: 2, 5, 10, 20 and so on, and below zero 0.5, 0.2, 0.1.
+func step(n int) float64 {
+	of := ((n % 3) + 3) % 3
+	return []float64{1, 2, 5}[of] * math.Pow(10, float64((n-of)/3))
+}
+
+// rounding is what two figures that are meant to be the same may differ by.
+const rounding = 1e-9
+
+func axisOf(values []float64) axis {
+	low, high := slices.Min(values), slices.Max(values)
+	first := 3 * int(math.Floor(math.Log10(low)))
+	for step(first+1) <= low*(1+rounding) {
+		first++
 	}
-	a := axis{math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))}
-	if a.low == a.high {
-		a.high *= 10
+	last := first + 1
+	for step(last) < high*(1-rounding) {
+		last++
 	}
-	return a
+	return axis{step(first), step(last)}
 }
 
 func (a axis) at(v float64) float64 { return math.Log10(v/a.low) / math.Log10(a.high/a.low) }
 
+// ticks are every step of a short axis, and the powers of ten of a long one.
 func (a axis) ticks() []float64 {
+	every := 1
+	if a.high/a.low > 500 {
+		every = 3
+	}
 	var ticks []float64
-	for v := a.low; v <= a.high*1.001; v *= 10 {
-		ticks = append(ticks, v)
+	for n := 3 * int(math.Floor(math.Log10(a.low*(1+rounding)))); step(n) <= a.high*(1+rounding); n += every {
+		if step(n) >= a.low*(1-rounding) {
+			ticks = append(ticks, step(n))
+		}
 	}
 	return ticks
 }
@@ -73,7 +91,7 @@ func (c Chart) WriteSVG(w io.Writer) error {
 	if len(xs) == 0 {
 		return fmt.Errorf("plot: there is nothing to draw")
 	}
-	x, y := decades(xs), decades(ys)
+	x, y := axisOf(xs), axisOf(ys)
 	px := func(v float64) float64 { return left + x.at(v)*(width-left-right) }
 	py := func(v float64) float64 { return height - bottom - y.at(v)*(height-top-bottom) }
 
@@ -94,11 +112,15 @@ func (c Chart) WriteSVG(w io.Writer) error {
 	}
 	text((left+width-right)/2, height-12, "middle", "", c.XLabel)
 	text(0, 0, "middle", fmt.Sprintf(` transform="translate(18 %.1f) rotate(-90)"`, (top+height-bottom)/2), c.YLabel)
+	solid := 0
 	for i, l := range c.Lines {
-		colour, dash := colours[i%len(colours)], ""
+		dash := ""
 		if l.Dashed {
 			dash = ` stroke-dasharray="5 4"`
+		} else {
+			solid++
 		}
+		colour := colours[max(solid-1, 0)%len(colours)]
 		var path strings.Builder
 		for j, p := range l.Points {
 			fmt.Fprintf(&path, "%c%.1f %.1f", "ML"[min(j, 1)], px(p.X), py(p.Y))
@@ -114,7 +136,15 @@ func (c Chart) WriteSVG(w io.Writer) error {
 	return err
 }
 
-func number(v float64) string { return fmt.Sprintf("%.10g", v) }
+// number writes thousands apart, as in 10,000.
+func number(v float64) string {
+	text := fmt.Sprintf("%.10g", v)
+	whole, _, _ := strings.Cut(text, ".")
+	for at := len(whole) - 3; at > 0; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
 
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)

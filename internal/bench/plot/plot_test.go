@@ -34,7 +34,7 @@ func TestWriteSVG(t *testing.T) {
 			text.Write(c)
 		}
 	}
-	for _, want := range []string{"a < b & c", "one", "two", "1000", "0.1", "100"} {
+	for _, want := range []string{"a < b & c", "one", "two", "1,000", "0.2", "50"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not written", want)
 		}

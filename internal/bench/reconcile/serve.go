@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/coatcheck/coatcheck/internal/bench/pages"
 	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
@@ -34,7 +35,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	var handler http.Handler
 	fill := func() error { return nil }
 	if n := population(*objects); *kind == "pages" {
-		handler = newPages(n)
+		handler = pages.New(int(n))
 	} else {
 		emulator, err := newEmulator()
 		if err != nil {

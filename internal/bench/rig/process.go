@@ -61,17 +61,40 @@ func ProcessorTime(pid int) (time.Duration, error) {
 	return total, err
 }
 
-// peakOf returns the largest resident size of a process so far in bytes, 0 where that cannot be told.
-func peakOf(pid int) int64 {
+// Memory is what of a process is in memory, in bytes.
+type Memory struct {
+	Resident int64 // now
+	Peak     int64 // at most, so far
+}
+
+// MemoryOf is an error where there is no such process, and on other systems than Linux.
+func MemoryOf(pid int) (Memory, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
-		return 0
+		return Memory{}, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kB, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kB << 10
+	m, err := parseMemory(string(text))
+	if err != nil {
+		err = fmt.Errorf("process %d: %w", pid, err)
+	}
+	return m, err
+}
+
+// parseMemory reads a process's status. See proc_pid_status(5).
+func parseMemory(status string) (Memory, error) {
+	var m Memory
+	for name, to := range map[string]*int64{"VmRSS": &m.Resident, "VmHWM": &m.Peak} {
+		_, after, found := strings.Cut("\n"+status, "\n"+name+":")
+		line, _, _ := strings.Cut(after, "\n")
+		fields := strings.Fields(line)
+		if !found || len(fields) != 2 || fields[1] != "kB" {
+			return Memory{}, fmt.Errorf("its status tells no %s, as of a process that has ended", name)
 		}
+		kB, err := strconv.ParseInt(fields[0], 10, 64)
+		if err != nil {
+			return Memory{}, fmt.Errorf("its status: %s: %w", name, err)
+		}
+		*to = kB << 10
 	}
-	return 0
+	return m, nil
 }

@@ -16,6 +16,11 @@ func Run(cmd *exec.Cmd) (peak int64, err error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
+	return Watch(cmd)
+}
+
+// Watch waits for a process that was started, and returns its peak memory as [Run] does.
+func Watch(cmd *exec.Cmd) (peak int64, err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for {
@@ -23,7 +28,8 @@ func Run(cmd *exec.Cmd) (peak int64, err error) {
 		case err := <-ended:
 			return max(peak, ownPeak(cmd.ProcessState)), err
 		case <-time.After(watchEvery):
-			peak = max(peak, peakOf(cmd.Process.Pid))
+			m, _ := MemoryOf(cmd.Process.Pid) // which only Linux can tell, and only while it runs
+			peak = max(peak, m.Peak)
 		}
 	}
 }
@@ -40,7 +46,7 @@ func ownPeak(ended *os.ProcessState) int64 {
 	if runtime.GOOS != "darwin" { // which counts bytes
 		peak <<= 10
 	}
-	if peak <= peakOf(os.Getpid()) {
+	if mine, _ := MemoryOf(os.Getpid()); peak <= mine.Peak {
 		return 0
 	}
 	return peak

@@ -1,4 +1,5 @@
-package main
+// Package pages is an S3 whose objects are made up, for listings of more than an emulator can be filled with in time.
+package pages
 
 import (
 	"bytes"
@@ -15,9 +16,10 @@ import (
 	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
-// pages is an S3 with as many objects as ids fit into memory. It answers what a reconciliation asks of S3, with the
-// elements that S3 sends, and checks no signature. There is one bucket, whatever its name.
-type pages struct {
+// Server is an S3 with as many objects as ids fit into memory: those of the media of package rig with the numbers from
+// 0. It answers what a reconciliation asks of S3, with the elements that S3 sends, and checks no signature. There is one
+// bucket, whatever its name.
+type Server struct {
 	ids []uuid.UUID // in the order of their keys
 
 	// What is the same in every entry of a page.
@@ -25,8 +27,9 @@ type pages struct {
 	buffers               sync.Pool
 }
 
-func newPages(n population) *pages {
-	p := &pages{ids: make([]uuid.UUID, n)}
+// New has n objects.
+func New(n int) *Server {
+	p := &Server{ids: make([]uuid.UUID, n)}
 	for i := range p.ids {
 		p.ids[i] = rig.ID(i)
 	}
@@ -50,7 +53,7 @@ const (
 )
 
 // ServeHTTP implements [http.Handler].
-func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amz-Request-Id", "0123456789ABCDEF")
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	query := r.URL.Query()
@@ -82,7 +85,7 @@ func answer(w http.ResponseWriter, status int, document string) {
 }
 
 // object serves GetObject and HeadObject.
-func (p *pages) object(w http.ResponseWriter, r *http.Request, key string) {
+func (p *Server) object(w http.ResponseWriter, r *http.Request, key string) {
 	at := p.from(key)
 	if at == len(p.ids) || rig.Keys.Key(p.ids[at]) != key {
 		answer(w, http.StatusNotFound, `<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>`)
@@ -103,7 +106,7 @@ func (p *pages) object(w http.ResponseWriter, r *http.Request, key string) {
 }
 
 // from returns the index of the first key that is not below the one given.
-func (p *pages) from(key string) int {
+func (p *Server) from(key string) int {
 	buf := make([]byte, 0, 64)
 	return sort.Search(len(p.ids), func(i int) bool {
 		buf = appendKey(buf[:0], p.ids[i])

@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"encoding/hex"
@@ -17,7 +17,7 @@ type listQuery struct{ prefix, after, token, max, encoding string }
 
 // list serves ListObjectsV2 without delimiter. A continuation token is the key that the page before ended with; ours
 // need no encoding, so that encoding-type=url changes no key.
-func (p *pages) list(w http.ResponseWriter, q listQuery) {
+func (p *Server) list(w http.ResponseWriter, q listQuery) {
 	size := maxPage
 	if n, err := strconv.Atoi(q.max); err == nil && n < maxPage {
 		size = max(n, 0)
@@ -66,7 +66,7 @@ func element(b []byte, name, value string) []byte {
 	return append(b, '>')
 }
 
-func (p *pages) appendEntry(b []byte, id uuid.UUID) []byte {
+func (p *Server) appendEntry(b []byte, id uuid.UUID) []byte {
 	b = appendKey(append(b, "<Contents><Key>"...), id)
 	b = append(b, p.beforeTime...)
 	b = rig.Created(id).AppendFormat(b, "2006-01-02T15:04:05.000Z")

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestSkippedBy: peers that were not run are told, those with the same reason in one line.
+func TestSkippedBy(t *testing.T) {
+	t.Parallel()
+	got := skippedBy([]peer{{name: "a", skipped: "no node"}, {name: "b"}, {name: "c", skipped: "no go"}, {name: "d", skipped: "no node"}})
+	if want := []string{"skipped: a; d: no node", "skipped: c: no go"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	dir := t.TempDir()
+	if err := needed(dir, "go.mod", "go"); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("an empty folder has what is needed: %v", err)
+	}
+	if err := needed(".", "growth.go", "no-such-program"); err == nil || !strings.Contains(err.Error(), "no-such-program") {
+		t.Errorf("a program is there that is not: %v", err)
+	}
+}
+
+func TestSaid(t *testing.T) {
+	t.Parallel()
+	const npm = "npm error code EUSAGE\nnpm error\nnpm error There is no lock file.\n\nnpm error One.\nnpm error Two.\n"
+	if got, want := said(npm), "npm error code EUSAGE | npm error There is no lock file. | npm error One."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
