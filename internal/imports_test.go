@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/mutants":     {},
 	"migrations":           {},
 	"e2e":                  {},
+	"web":                  {},
 	"examples/outbox":      {"proto/coatcheck/v1"},
 
 	"proto/coatcheck/v1":                    {},

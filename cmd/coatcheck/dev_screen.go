@@ -5,12 +5,15 @@ import (
 	"os"
 	"strings"
 	"text/template"
+
+	"github.com/coatcheck/coatcheck/web"
 )
 
 var devScreen = template.Must(template.New("screen").Parse(`
 coatcheck is ready at {{.API}}
 
   You are owner "{{.Owner}}" of tenant "{{.Tenant}}"; no token is needed here.
+  Operator     {{.API}}{{.Window}}  (the operator's window)
   S3 and SQS   {{.AWS}}  (key "{{.Key}}", secret "{{.Secret}}", bucket {{.Bucket}})
   Postgres     {{.Postgres}}
   Data         {{.Data}}  (delete the folder to begin anew)
@@ -37,7 +40,7 @@ func (c *devCommand) print(s streams, config programConfig, address, aws string)
 	err := devScreen.Execute(s.out, map[string]any{
 		"API": "http://" + address, "Owner": devOwner, "Tenant": devTenant, "AWS": aws, "Key": devKey, "Secret": devSecret,
 		"Bucket": devBucket, "Postgres": psql(config.Database.DatabaseURL), "Data": c.Data, "Windows": config.Windows,
-		"Sweep": config.Sweep.SweepInterval, "TTL": config.API.URLTTL, "Command": command,
+		"Sweep": config.Sweep.SweepInterval, "TTL": config.API.URLTTL, "Command": command, "Window": web.OperatorPath,
 	})
 	if err != nil {
 		config.Logger.Warn("printing the screen", "error", err)

@@ -29,6 +29,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/rpc"
 	"github.com/coatcheck/coatcheck/internal/sweep"
 	"github.com/coatcheck/coatcheck/internal/watch"
+	"github.com/coatcheck/coatcheck/web"
 )
 
 // programConfig is all that a process needs to be told.
@@ -181,6 +182,11 @@ func (p *program) build(cfg aws.Config) error {
 			AllowedOrigins: p.config.API.AllowedOrigins, Transient: postgres.Transient, Ready: p.ready.Check, Now: time.Now,
 			Logger: p.config.Logger, Metrics: rpc.NewMetrics(p.registry),
 		}, reconciler))
+		window, err := web.Operator()
+		if err != nil {
+			return err
+		}
+		mux.Handle("GET "+web.OperatorPath, window)
 	}
 	if p.has("consumer") {
 		if err := p.buildConsumer(); err != nil {
