@@ -11,8 +11,8 @@ export interface Bars {
   readonly sideways?: boolean;
   /** Bars of all series are stacked; else those that name a stack are, and the others lie over each other. */
   readonly stacked?: boolean;
-  /** Every so many labels one is shown; all when it is not set. */
-  readonly ticks?: number;
+  /** What stands beside each place of the axis, where that is not its label. */
+  readonly ticks?: readonly (string | null)[];
   number(n: number): string;
 }
 
@@ -74,15 +74,15 @@ function configOf(bars: Bars, style: CSSStyleDeclaration): ChartConfiguration<"b
     stacked: bars.stacked || undefined,
     border: { color: color("grid") },
     grid: { display: false },
-    ticks: { color: color("muted"), autoSkip: false, maxRotation: 0,
-      callback: (_: unknown, i: number) => (i % (bars.ticks ?? 1) === 0 ? bars.labels[i] : null) },
+    ticks: { color: color("muted"), autoSkip: false, maxRotation: 0, minRotation: 0,
+      callback: (_: unknown, i: number) => (bars.ticks ?? bars.labels)[i] },
   };
   return {
     type: "bar",
     data: {
       labels: [...bars.labels],
       datasets: bars.series.map((s) => ({
-        label: s.name, data: [...s.values], backgroundColor: color(s.color), grouped: bars.stacked ?? false,
+        label: s.name, data: s.values.map((v) => v || null), backgroundColor: color(s.color), grouped: bars.stacked ?? false,
         barPercentage: s.width ?? 0.9, categoryPercentage: 1, ...(s.stack ? { stack: s.stack } : {}),
       })),
     },

@@ -49,6 +49,11 @@ export function Table({ caption, heads, children, compact = false }: { caption: 
   );
 }
 
+/** numbers are heads of columns of numbers. */
+export function numbers(...names: string[]): ComponentChildren[] {
+  return names.map((name) => <span key={name} class="n">{name}</span>);
+}
+
 /** Choice is one of a few. */
 export function Choice<T extends string>({ label, value, of, set }: { label: string; value: T; of: Readonly<Record<T, string>>; set(v: T): void }) {
   return (

@@ -4,7 +4,7 @@ import { bytes, count } from "../format.js";
 import { ages, classes, states, total, type Amount } from "../shape.js";
 import { ageName, reasonMeans, reasonName, stateMeans, stateName } from "../words.js";
 import { BarChart, type Bars } from "../parts/chart.js";
-import { Choice, Section, Table } from "../parts/parts.js";
+import { Choice, numbers, Section, Table } from "../parts/parts.js";
 
 const measures = { media: "Objects", bytes: "Bytes" };
 type Measure = keyof typeof measures;
@@ -17,7 +17,7 @@ export function Classes({ overview }: { overview: Overview }) {
     <Section id="classes" title="Classes by age" tools={<Choice label="Measure" value={measure} of={measures} set={(v) => setMeasure(v)} />}
       means="All media by state and by the time since they were created. Bytes are those that were declared; only confirmed, uploaded and deleting media have any in the bucket.">
       <BarChart bars={bars(overview, measure)} height={220} label={`Bars by state, of ${measures[measure].toLowerCase()} by age. The table below has the numbers.`} />
-      <Table caption="Classes by age" heads={["Class", "All", ...ages.map((age) => ageName[age])]}>
+      <Table caption="Classes by age" heads={["Class", ...numbers("All", ...ages.map((age) => ageName[age]))]}>
         {all.map((c) => (
           <tr key={`${c.state}-${c.reason}`}>
             <th scope="row" title={reasonMeans[c.reason] || stateMeans[c.state]}>{stateName[c.state]}{reasonName[c.reason] && `: ${reasonName[c.reason]}`}</th>

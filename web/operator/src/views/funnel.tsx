@@ -4,7 +4,7 @@ import type { Overview } from "@coatcheck/client/proto";
 import { count, hour, share } from "../format.js";
 import { hours, sum, type Hour } from "../shape.js";
 import { BarChart, type Bars } from "../parts/chart.js";
-import { Choice, Section, Table } from "../parts/parts.js";
+import { Choice, numbers, Section, Table } from "../parts/parts.js";
 
 const spans = { day: "24 hours", week: "7 days" };
 const lengths = { day: 24, week: 168 };
@@ -39,7 +39,7 @@ export function Funnel({ overview }: { overview: Overview }) {
 function bars(all: readonly Hour[]): Bars {
   return {
     labels: all.map((h) => hour(h.start)),
-    ticks: all.length > 24 ? 24 : 6,
+    ticks: all.map((h) => tick(h.start, all.length > 24)),
     number: count,
     // The narrow bars lie in front of the wide ones, since what is confirmed has landed, and what has landed was presigned.
     series: [
@@ -52,11 +52,17 @@ function bars(all: readonly Hour[]): Bars {
   };
 }
 
+/** tick is what stands below an hour: the day, or the time of day, where one begins. */
+function tick(at: Date, days: boolean): string | null {
+  if (at.getHours() % (days ? 24 : 6) !== 0) return null;
+  return days ? at.toLocaleDateString("en-GB", { weekday: "short", day: "numeric" }) : at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+}
+
 function HourTable({ all }: { all: readonly Hour[] }) {
   const told = all.filter((h) => h.presigned > 0).reverse();
   if (told.length === 0) return <p class="muted">No media was created in this time.</p>;
   return (
-    <Table compact caption="The funnel by hour, newest first" heads={["Hour", "Presigned", "Landed", "Confirmed", "Never uploaded", "Unclaimed"]}>
+    <Table compact caption="The funnel by hour, newest first" heads={["Hour", ...numbers("Presigned", "Landed", "Confirmed", "Never uploaded", "Unclaimed")]}>
       {told.map((h) => (
         <tr key={h.start.getTime()}>
           <th scope="row">{hour(h.start)}</th>

@@ -2,7 +2,7 @@ import type { Overview } from "@coatcheck/client/proto";
 import { count, duration } from "../format.js";
 import { ms } from "../shape.js";
 import { stateName } from "../words.js";
-import { Section, Table, When } from "../parts/parts.js";
+import { numbers, Section, Table, When } from "../parts/parts.js";
 
 /** Lag is how far behind what happens the records are. */
 export function Lag({ overview: o }: { overview: Overview }) {
@@ -12,7 +12,7 @@ export function Lag({ overview: o }: { overview: Overview }) {
         <div><dt>Half landed within</dt><dd>{o.landingP50 ? duration(ms(o.landingP50)) : "–"}</dd></div>
         <div><dt>99 of 100 within</dt><dd>{o.landingP99 ? duration(ms(o.landingP99)) : "–"}</dd></div>
       </dl>
-      <Table caption="Overdue, by state" heads={["State", "Media", "Overdue", "Oldest for"]}>
+      <Table caption="Overdue, by state" heads={["State", ...numbers("Media", "Overdue", "Oldest for")]}>
         {o.backlog.map((b) => (
           <tr key={b.state}>
             <th scope="row">{stateName[b.state]}</th><td class="n">{count(b.media)}</td><td class="n">{count(b.overdue)}</td>

@@ -4,7 +4,7 @@ import { date, loss, lossOfRun, sources } from "../shape.js";
 import { sourceMeans, sourceName } from "../words.js";
 import { BarChart } from "../parts/chart.js";
 import { useAsked } from "../parts/hooks.js";
-import { Section, Table } from "../parts/parts.js";
+import { numbers, Section, Table } from "../parts/parts.js";
 
 /** Landings tell how it was learnt that objects are there, and how many notifications were lost. */
 export function Landings({ overview }: { overview: Overview }) {
@@ -26,7 +26,7 @@ export function Landings({ overview }: { overview: Overview }) {
             { name: "Not notified", color: "never", values: rows.map((r) => r.unnotified), width: 0.7 },
           ],
         }} />
-      <Table caption="Landings by how they were learnt" heads={["Learnt by", "Landings", "Not notified"]}>
+      <Table caption="Landings by how they were learnt" heads={["Learnt by", ...numbers("Landings", "Not notified")]}>
         {rows.map((r) => (
           <tr key={r.source}><th scope="row">{sourceName[r.source]}<br /><small class="muted">{sourceMeans[r.source]}</small></th><td class="n">{count(r.media)}</td><td class="n">{count(r.unnotified)}</td></tr>
         ))}

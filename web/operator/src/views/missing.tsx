@@ -1,7 +1,7 @@
 import { bytes } from "../format.js";
 import { stateName } from "../words.js";
 import { usePages, useWindow } from "../parts/hooks.js";
-import { Failure, More, Table, When } from "../parts/parts.js";
+import { Failure, More, numbers, Table, When } from "../parts/parts.js";
 
 /** MissingView is the media whose object is gone. */
 export function MissingView() {
@@ -17,7 +17,7 @@ export function MissingView() {
       <Failure error={missing.error} />
       {missing.asked && !missing.error && missing.items.length === 0 && <p class="muted">There are none.</p>}
       {missing.items.length > 0 && (
-        <Table caption="Missing media, by creation" heads={["Media", "Tenant", "State", "Claim", "Size", "First missed", "Last missed"]}>
+        <Table caption="Missing media, by creation" heads={["Media", "Tenant", "State", "Claim", ...numbers("Size"), "First missed", "Last missed"]}>
           {missing.items.map(({ media: m, tenant, firstSeenAt, lastSeenAt }) => m && (
             <tr key={m.id}>
               <th scope="row" class="key"><a href={`#/search?${new URLSearchParams({ q: m.id })}`}>{m.id}</a><br /><small class="muted">{m.key}</small></th>

@@ -1,10 +1,9 @@
 import { ReconcilePhase } from "@coatcheck/client/proto";
-import { bytes, count } from "../format.js";
+import { bytes, count, duration } from "../format.js";
 import { ms } from "../shape.js";
-import { duration } from "../format.js";
 import { findingName, policyName } from "../words.js";
 import { useAsked, usePages, useWindow } from "../parts/hooks.js";
-import { Failure, More, Section, Table, When } from "../parts/parts.js";
+import { Failure, More, numbers, Section, Table, When } from "../parts/parts.js";
 import { Progress, took } from "./reconciles.js";
 
 /** ReconcileView is one reconciliation: what it counted, and what it found. */
@@ -43,7 +42,7 @@ export function ReconcileView({ id }: { id: string }) {
             <Failure error={findings.error} />
             {findings.asked && !findings.error && findings.items.length === 0 && <p class="muted">None.</p>}
             {findings.items.length > 0 && (
-              <Table caption="Findings" heads={["What", "Key", "Size", "Detail", "Found"]}>
+              <Table caption="Findings" heads={["What", "Key", ...numbers("Size"), "Detail", "Found"]}>
                 {findings.items.map((f, i) => (
                   <tr key={i}>
                     <th scope="row">{findingName[f.kind]}</th>

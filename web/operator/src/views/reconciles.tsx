@@ -5,7 +5,7 @@ import { count, duration } from "../format.js";
 import { date } from "../shape.js";
 import { outcomeName, phaseName } from "../words.js";
 import { useAsked, useWindow } from "../parts/hooks.js";
-import { Failure, Section, Table, When } from "../parts/parts.js";
+import { Failure, numbers, Section, Table, When } from "../parts/parts.js";
 
 /** Reconciles are the comparisons of the bucket with the table, and a way to begin a dry one. */
 export function Reconciles() {
@@ -39,7 +39,7 @@ export function Reconciles() {
         <Failure error={runs.error} again={runs.again} />
         {runs.answer?.length === 0 && <p class="muted">None so far.</p>}
         {shown.length > 0 && (
-          <Table caption="Reconciliations, newest first" heads={["Began", "How it goes", "Took", "Objects", "Strays", "Missing", "Removed", "Lost notifications"]}>
+          <Table caption="Reconciliations, newest first" heads={["Began", "How it goes", "Took", ...numbers("Objects", "Strays", "Missing", "Removed", "Lost notifications")]}>
             {shown.map((r) => (
               <tr key={r.id}>
                 <th scope="row"><a href={`#/reconciliations/${r.id}`}><When at={r.startedAt} /></a></th>

@@ -4,7 +4,7 @@ import type { Stray } from "@coatcheck/client/proto";
 import { bytes, things } from "../format.js";
 import { stateName } from "../words.js";
 import { usePages } from "../parts/hooks.js";
-import { Failure, More, Table, When } from "../parts/parts.js";
+import { Failure, More, numbers, Table, When } from "../parts/parts.js";
 import { MediaLife } from "./media.js";
 
 /** Search finds media by id, key or the beginning of a key. One is shown with its life. */
@@ -28,7 +28,7 @@ export function Search({ query }: { query: string }) {
       )}
       {only && <MediaLife record={one} />}
       {!only && found.items.length > 0 && (
-        <Table caption="Media found, newest first" heads={["Media", "State", "Tenant", "Size", "Created", "Claim"]}>
+        <Table caption="Media found, newest first" heads={["Media", "State", "Tenant", ...numbers("Size"), "Created", "Claim"]}>
           {found.items.map(({ media: m, tenant }) => m && (
             <tr key={m.id}>
               <th scope="row" class="key"><a href={`#/search?${new URLSearchParams({ q: m.id })}`}>{m.id}</a><br /><small class="muted">{m.key}</small></th>

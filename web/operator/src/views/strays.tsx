@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { bytes, things } from "../format.js";
 import { usePages, useWindow } from "../parts/hooks.js";
-import { Choice, Failure, More, Table, When } from "../parts/parts.js";
+import { Choice, Failure, More, numbers, Table, When } from "../parts/parts.js";
 
 const which = { there: "There", removed: "Removed" };
 
@@ -22,7 +22,7 @@ export function Strays() {
       <Failure error={strays.error} />
       {strays.asked && !strays.error && strays.items.length === 0 && <p class="muted">{removed ? "None was removed in the last 90 days." : "There are none."}</p>}
       {strays.items.length > 0 && (
-        <Table caption="Strays, by key" heads={["Key", "Size", "Made", "First seen", removed ? "Removed" : "Last seen", "Notes"]}>
+        <Table caption="Strays, by key" heads={["Key", ...numbers("Size"), "Made", "First seen", removed ? "Removed" : "Last seen", "Notes"]}>
           {strays.items.map((s) => (
             <tr key={s.key + s.versionId}>
               <th scope="row" class="key">{s.key}</th><td class="n">{bytes(s.sizeBytes)}</td>

@@ -4,7 +4,7 @@ import { refused, say } from "../api.js";
 import { bytes, count, duration } from "../format.js";
 import { date } from "../shape.js";
 import { useAsked, useWindow } from "../parts/hooks.js";
-import { Dialog, Failure, Section, Table, When } from "../parts/parts.js";
+import { Dialog, Failure, numbers, Section, Table, When } from "../parts/parts.js";
 
 /** Sweeps are the passes of the sweeper, and a way to ask for one. */
 export function Sweeps() {
@@ -54,7 +54,7 @@ export function Sweeps() {
         <Failure error={sweeps.error} again={sweeps.again} />
         {sweeps.answer?.length === 0 && <p class="muted">None so far.</p>}
         {sweeps.answer && sweeps.answer.length > 0 && (
-          <Table caption="Passes of the sweeper, newest first" heads={["Began", "Took", "What", "Deleted", "Failed"]}>
+          <Table caption="Passes of the sweeper, newest first" heads={["Began", "Took", "What", ...numbers("Deleted", "Failed")]}>
             {sweeps.answer.map((s, i) => (
               <tr key={i}>
                 <th scope="row"><When at={s.startedAt} /></th>
