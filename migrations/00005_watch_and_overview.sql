@@ -176,6 +176,7 @@ CREATE TABLE coatcheck.sweep (
 COMMENT ON TABLE coatcheck.sweep IS
     'Passes of the sweepers that did anything, for 30 days; and of those that did nothing (idle) the newest.';
 CREATE INDEX sweep_started ON coatcheck.sweep (started_at);
+CREATE INDEX sweep_idle ON coatcheck.sweep (id) WHERE idle;
 
 -- +goose Down
 DROP TABLE coatcheck.sweep;

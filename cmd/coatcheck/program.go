@@ -167,7 +167,19 @@ func (p *program) build(cfg aws.Config) error {
 			return err
 		}
 	}
+	var sweeper *sweep.Sweeper
+	if p.has("api") || p.has("sweeper") { // an operator may ask for a pass
+		var err error
+		if sweeper, err = p.sweeper(); err != nil {
+			return err
+		}
+	}
 	if p.has("api") {
+		window, err := web.Operator()
+		if err != nil {
+			return err
+		}
+		mux.Handle("GET "+web.OperatorPath, window)
 		types, err := rpc.ParseContentTypes(p.config.API.ContentTypes)
 		if err != nil {
 			return fmt.Errorf("--content-types: %w", err)
@@ -181,12 +193,7 @@ func (p *program) build(cfg aws.Config) error {
 			URLTTL: p.config.API.URLTTL, DownloadTTL: p.config.API.DownloadTTL,
 			AllowedOrigins: p.config.API.AllowedOrigins, Transient: postgres.Transient, Ready: p.ready.Check, Now: time.Now,
 			Logger: p.config.Logger, Metrics: rpc.NewMetrics(p.registry),
-		}, reconciler))
-		window, err := web.Operator()
-		if err != nil {
-			return err
-		}
-		mux.Handle("GET "+web.OperatorPath, window)
+		}, reconciler, sweeper))
 	}
 	if p.has("consumer") {
 		if err := p.buildConsumer(); err != nil {
@@ -194,10 +201,6 @@ func (p *program) build(cfg aws.Config) error {
 		}
 	}
 	if p.has("sweeper") {
-		sweeper, err := p.sweeper()
-		if err != nil {
-			return err
-		}
 		p.jobs = append(p.jobs, sweeper.Run)
 	}
 	if p.has("reconciler") {
@@ -230,7 +233,11 @@ func (p *program) sweeper() (*sweep.Sweeper, error) {
 	if config.Schedule, err = p.config.Sweep.schedule(); err != nil {
 		return nil, err
 	}
-	return sweep.New(p.store, p.objects, config, time.Now, p.config.Logger, sweep.NewMetrics(p.registry))
+	var registry prometheus.Registerer = p.registry
+	if !p.has("sweeper") { // what sweeps only when it is asked would look like one whose sweeps fail
+		registry = prometheus.NewRegistry()
+	}
+	return sweep.New(p.store, p.objects, config, time.Now, p.config.Logger, sweep.NewMetrics(registry))
 }
 
 // reconciler is the reconciler of the role, and of the command.

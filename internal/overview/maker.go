@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/reconcile"
+	"github.com/coatcheck/coatcheck/internal/sweep"
 )
 
 // Store is where media are kept.
@@ -16,6 +17,9 @@ type Store interface {
 	Counts(ctx context.Context) (*Counts, error)
 	// Count counts, unless another process does, or has while this was called so that it is not [Due] any more.
 	Count(ctx context.Context) error
+	// Passes returns the newest passes of the sweepers that did anything, newest first, and SweptAt when the newest of all began.
+	Passes(ctx context.Context, limit int) ([]sweep.Pass, error)
+	SweptAt(ctx context.Context) (time.Time, error)
 	// Runs returns the newest reconciliations, newest first.
 	Runs(ctx context.Context, limit int) ([]*reconcile.Run, error)
 }
@@ -89,6 +93,16 @@ func (m *Maker) make(ctx context.Context) (*Overview, error) {
 		return nil, err
 	}
 	if o.Found, err = m.sources.Found(); err != nil {
+		return nil, err
+	}
+	passes, err := m.sources.Store.Passes(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(passes) > 0 {
+		o.LastSweep = &passes[0]
+	}
+	if o.SweptAt, err = m.sources.Store.SweptAt(ctx); err != nil {
 		return nil, err
 	}
 	runs, err := m.sources.Store.Runs(ctx, 1)

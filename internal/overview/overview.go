@@ -10,6 +10,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
+	"github.com/coatcheck/coatcheck/internal/sweep"
 )
 
 // Overview is the state of everything.
@@ -19,6 +20,9 @@ type Overview struct {
 	Backlog []Backlog
 	Queue   *Queue // nil: this process knows none
 	Found   Found
+	// LastSweep is the newest pass that did anything; nil: none. SweptAt is when the newest of all began.
+	LastSweep *sweep.Pass
+	SweptAt   time.Time
 	// LastReconcile is the newest run, under way or done; nil: none.
 	LastReconcile *reconcile.Run
 }

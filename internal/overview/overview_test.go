@@ -10,6 +10,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/internal/overview"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
+	"github.com/coatcheck/coatcheck/internal/sweep"
 )
 
 func TestDue(t *testing.T) {
@@ -77,6 +78,10 @@ func (s *tally) Count(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+func (s *tally) Passes(context.Context, int) ([]sweep.Pass, error) { return nil, nil }
+
+func (s *tally) SweptAt(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 func (s *tally) Runs(context.Context, int) ([]*reconcile.Run, error) { return nil, nil }
 

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"testing"
@@ -121,4 +122,10 @@ func seq(hex string) media.Sequencer {
 		panic(err)
 	}
 	return s
+}
+
+// finishDeleting returns how many it finished.
+func (f *fixture) finishDeleting(ctx context.Context, ms []*media.Media) (int, error) {
+	finished, err := f.FinishDeleting(ctx, ms)
+	return len(finished), err
 }

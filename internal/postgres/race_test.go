@@ -138,8 +138,8 @@ func TestSweepMeetsAChange(t *testing.T) {
 		{"never uploaded, but landed", media.StatePending, becomesUploaded, func(ms []*media.Media) (int, error) { return f.expireUploads(ctx, ms) }, media.StateUploaded},
 		{"never uploaded, but confirmed", media.StatePending, becomesConfirmed, func(ms []*media.Media) (int, error) { return f.expireUploads(ctx, ms) }, media.StateConfirmed},
 		{"never uploaded, but its URL was renewed", media.StatePending, "due_at = now() + interval '1 h'", func(ms []*media.Media) (int, error) { return f.expireUploads(ctx, ms) }, media.StatePending},
-		{"gone, but landed once more", media.StateDeleting, "due_at = now()", func(ms []*media.Media) (int, error) { return f.FinishDeleting(ctx, ms) }, media.StateDeleting},
-		{"gone, but another sweep was first", media.StateDeleting, becomesDeleted, func(ms []*media.Media) (int, error) { return f.FinishDeleting(ctx, ms) }, media.StateDeleted},
+		{"gone, but landed once more", media.StateDeleting, "due_at = now()", func(ms []*media.Media) (int, error) { return f.finishDeleting(ctx, ms) }, media.StateDeleting},
+		{"gone, but another sweep was first", media.StateDeleting, becomesDeleted, func(ms []*media.Media) (int, error) { return f.finishDeleting(ctx, ms) }, media.StateDeleted},
 		{"failed, but another sweep was first", media.StateDeleting, becomesDeleted, func(ms []*media.Media) (int, error) { return 0, f.RetryDeleting(ctx, ms) }, media.StateDeleted},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -109,7 +109,7 @@ func TestStorm(t *testing.T) {
 		if err := f.RetryDeleting(ctx, ms[half:]); err != nil {
 			return err
 		}
-		_, err = f.FinishDeleting(ctx, ms[:half])
+		_, err = f.finishDeleting(ctx, ms[:half])
 		return err
 	})
 	work(1, func(ctx context.Context) error {

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/coatcheck/coatcheck/internal/media"
 )
 
@@ -129,17 +132,30 @@ WITH leased AS MATERIALIZED (` + stillLeased + `)
 UPDATE coatcheck.media AS m
 SET state = 'deleted', deleted_at = $3, last_error = NULL, revision = m.revision + 1,
 	due_at = greatest($3, m.url_expires_at) + make_interval(secs => $4)
-FROM leased WHERE m.id = leased.id AND m.state = 'deleting'`
+FROM leased WHERE m.id = leased.id AND m.state = 'deleting'
+RETURNING m.id`
 
-// FinishDeleting makes leased DELETING media DELETED, whose objects S3 has confirmed to be gone, and returns how many
+// FinishDeleting makes leased DELETING media DELETED, whose objects S3 has confirmed to be gone, and returns those of ms that
 // still were as leased. The others have had a landing meanwhile, and are due again.
-func (s *Store) FinishDeleting(ctx context.Context, ms []*media.Media) (int, error) {
-	n, err := s.change(ctx, finishSQL, ms, s.time(), s.windows.Tombstone.Seconds())
-	if err != nil {
-		return 0, fmt.Errorf("recording deletions: %w", err)
+func (s *Store) FinishDeleting(ctx context.Context, ms []*media.Media) (finished []*media.Media, err error) {
+	if len(ms) == 0 {
+		return nil, nil
 	}
-	s.entered(media.StateDeleted, "", n, idsOf(ms)...)
-	return n, nil
+	byID := make(map[uuid.UUID]*media.Media, len(ms))
+	for _, m := range ms {
+		byID[m.ID] = m
+	}
+	_, err = s.query(ctx, finishSQL, func(answer scanner) error {
+		var id pgtype.UUID
+		err := answer.Scan(&id)
+		finished = append(finished, byID[id.Bytes])
+		return err
+	}, leased(ms, s.time(), s.windows.Tombstone.Seconds())...)
+	if err != nil {
+		return nil, unusable(fmt.Errorf("recording deletions: %w", err))
+	}
+	s.entered(media.StateDeleted, "", len(finished), idsOf(finished)...)
+	return finished, nil
 }
 
 const retrySQL = `

@@ -149,7 +149,7 @@ func TestWhatWasLeasedMayChange(t *testing.T) {
 			f.Advance(windows.Upload)
 			take, finish := f.LeasePending, f.expireUploads
 			if test.from == media.StateDeleting {
-				take, finish = f.LeaseDeleting, f.FinishDeleting
+				take, finish = f.LeaseDeleting, f.finishDeleting
 			}
 			leased, err := take(t.Context(), 10, lease)
 			if err != nil || len(leased) != 1 {
@@ -215,7 +215,7 @@ func TestDeleting(t *testing.T) {
 	if got.Attempts != 1 {
 		t.Errorf("after a landing the attempt is counted as %d", got.Attempts)
 	}
-	if n, err := f.FinishDeleting(ctx, []*media.Media{got}); err != nil || n != 1 {
+	if n, err := f.finishDeleting(ctx, []*media.Media{got}); err != nil || n != 1 {
 		t.Fatalf("%d rows, %v", n, err)
 	}
 	tombstone := f.get(t, m.ID)
@@ -336,7 +336,7 @@ func TestNothingToDo(t *testing.T) {
 	if n, err := f.expireUploads(t.Context(), nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}
-	if n, err := f.FinishDeleting(t.Context(), nil); n != 0 || err != nil {
+	if n, err := f.finishDeleting(t.Context(), nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}
 	if err := f.RetryDeleting(t.Context(), nil); err != nil {

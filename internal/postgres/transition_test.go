@@ -51,7 +51,7 @@ func (f *fixture) apply(t *testing.T, m *media.Media, e media.Event) error {
 		f.Advance(windows.Claim)
 		_, err = f.expireClaims(ctx, 10)
 	case media.EventGone:
-		_, err = f.FinishDeleting(ctx, []*media.Media{f.get(t, m.ID)})
+		_, err = f.finishDeleting(ctx, []*media.Media{f.get(t, m.ID)})
 	default:
 		t.Fatalf("no way to make %s happen", e)
 	}

@@ -39,8 +39,8 @@ type BeginReconcile func(ctx context.Context, s reconcile.Settings) (*reconcile.
 // beginTries is how often a run is to be begun while others end.
 const beginTries = 3
 
-// defaultRuns is how many runs ListReconciles returns when the caller does not say.
-const defaultRuns = 20
+// defaultLimit is how many of the newest a list has when the caller does not say.
+const defaultLimit = 20
 
 // admin implements AdminService. All who get here are operators.
 type admin struct {
@@ -50,6 +50,9 @@ type admin struct {
 	settings   reconcile.Settings
 	logger     *slog.Logger
 	overviews  Overviews
+	passes     Passes
+	sweeper    Sweeper
+	maySweep   bool
 	life       life
 }
 
@@ -125,11 +128,7 @@ func (a *admin) run(ctx context.Context, id uuid.UUID) (*reconcile.Run, error) {
 }
 
 func (a *admin) ListReconciles(ctx context.Context, req *connect.Request[coatcheckv1.ListReconcilesRequest]) (*connect.Response[coatcheckv1.ListReconcilesResponse], error) {
-	limit := defaultRuns
-	if n := req.Msg.GetLimit(); n > 0 {
-		limit = int(n)
-	}
-	runs, err := a.reconciles.Runs(ctx, limit)
+	runs, err := a.reconciles.Runs(ctx, limit(req.Msg))
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ var ages = map[overview.Age]coatcheckv1.Age{
 
 func overviewToProto(o *overview.Overview) *coatcheckv1.Overview {
 	p := &coatcheckv1.Overview{
-		MadeAt: timestamp(o.MadeAt), Strays: o.Found.Strays, StrayBytes: o.Found.StrayBytes, Missing: o.Found.Missing,
+		MadeAt: timestamp(o.MadeAt), SweptAt: timestamp(o.SweptAt), Strays: o.Found.Strays, StrayBytes: o.Found.StrayBytes, Missing: o.Found.Missing,
 	}
 	for _, b := range o.Backlog {
 		p.Backlog = append(p.Backlog, &coatcheckv1.Backlog{
@@ -65,6 +65,9 @@ func overviewToProto(o *overview.Overview) *coatcheckv1.Overview {
 	}
 	if q := o.Queue; q != nil {
 		p.Queue = &coatcheckv1.QueueDepth{Waiting: q.Waiting, InFlight: q.InFlight, DeadLetters: q.DeadLetters, HasDeadLetterQueue: q.HasDeadLetterQueue}
+	}
+	if o.LastSweep != nil {
+		p.LastSweep = passToProto(*o.LastSweep)
 	}
 	if o.LastReconcile != nil {
 		p.LastReconcile = runToProto(o.LastReconcile)

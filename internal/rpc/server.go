@@ -77,6 +77,10 @@ type Config struct {
 	Reconciles     Reconciles
 	BeginReconcile BeginReconcile
 	Overviews      Overviews
+	Passes         Passes
+	Sweeper        Sweeper
+	// MaySweep says that this process has the role, and with it the right to delete objects.
+	MaySweep bool
 	// ReconcileSettings are those of a run for which the operator names none.
 	ReconcileSettings reconcile.Settings
 }
@@ -123,7 +127,7 @@ func Register(mux *http.ServeMux, c Config) {
 	if c.Reconciles != nil && c.BeginReconcile != nil {
 		path, handler = coatcheckv1connect.NewAdminServiceHandler(&admin{
 			reconciles: c.Reconciles, begin: c.BeginReconcile, settings: c.ReconcileSettings, logger: c.Logger,
-			overviews: c.Overviews, life: life,
+			overviews: c.Overviews, life: life, passes: c.Passes, sweeper: c.Sweeper, maySweep: c.MaySweep,
 		}, options...)
 		handle(path, auth.Require(auth.Operators(c.Authenticate), handler))
 		services = append(services, coatcheckv1connect.AdminServiceName)

@@ -25,9 +25,12 @@ func (s *Sweeper) deleteObjects(ctx context.Context, r *Result) (more bool, err 
 // deleteLeased does it with media that were leased at a time.
 func (s *Sweeper) deleteLeased(ctx context.Context, r *Result, leased time.Time, ms []*media.Media) (again bool, err error) {
 	return s.deleteBatch(ctx, r, leased, ms, func(ctx context.Context, gone []*media.Media) (int, error) {
-		n, err := s.store.FinishDeleting(ctx, gone)
-		r.Deleted += n
-		return n, err
+		finished, err := s.store.FinishDeleting(ctx, gone)
+		r.Deleted += len(finished)
+		for _, m := range finished {
+			r.DeletedBytes += m.SizeBytes
+		}
+		return len(finished), err
 	})
 }
 

@@ -138,10 +138,10 @@ type faultyStore struct {
 	expire func() error
 }
 
-func (s faultyStore) FinishDeleting(ctx context.Context, ms []*media.Media) (int, error) {
+func (s faultyStore) FinishDeleting(ctx context.Context, ms []*media.Media) ([]*media.Media, error) {
 	if s.finish != nil {
 		if err := s.finish(); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	return s.Store.FinishDeleting(ctx, ms)
@@ -189,7 +189,7 @@ func TestOnePhaseFails(t *testing.T) {
 	w.discard(t, ms[0])
 	w.Advance(windows.Upload)
 	r, err := w.sweeper(t, func(p *parts) { p.store = faultyStore{Store: w.store, expire: crash} }).RunOnce(t.Context())
-	if !errors.Is(err, errCrash) || r != (sweep.Result{NeverUploaded: 1, Deleted: 2, Incomplete: true}) {
+	if !errors.Is(err, errCrash) || r != (sweep.Result{NeverUploaded: 1, Deleted: 2, DeletedBytes: 2 * int64(len(content)), Incomplete: true}) {
 		t.Fatalf("the pass did %+v, %v", r, err)
 	}
 }
@@ -262,7 +262,7 @@ func TestShutdownWhileDeleting(t *testing.T) {
 		p.objects = eventfulObjects{Objects: w.objects, afterDelete: func(context.Context) { cancel() }}
 	})
 	r, err := s.RunOnce(ctx)
-	if err != nil || r != (sweep.Result{Deleted: 2, Incomplete: true}) {
+	if err != nil || r != (sweep.Result{Deleted: 2, DeletedBytes: 2 * int64(len(content)), Incomplete: true}) {
 		t.Fatalf("the pass did %+v, %v", r, err)
 	}
 	w.pass(t, sweep.Result{Deleted: 2})

@@ -126,6 +126,9 @@ func (w *world) pass(t *testing.T, want sweep.Result, change ...func(*parts)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if want.DeletedBytes == 0 {
+		want.DeletedBytes = int64(want.Deleted * len(content))
+	}
 	if got != want {
 		t.Fatalf("the pass did %+v, want %+v", got, want)
 	}

@@ -70,6 +70,11 @@ func (s *Sweeper) previewState(ctx context.Context, state media.State, r *Result
 	}
 }
 
+func (r *Result) delete(m *media.Media) {
+	r.Deleted++
+	r.DeletedBytes += m.SizeBytes
+}
+
 // action decides as a pass would, and counts.
 func (s *Sweeper) action(m *media.Media, l look, r *Result) Action {
 	ago := func(t time.Time) string { return s.now().Sub(t).Round(time.Second).String() + " ago" }
@@ -82,22 +87,22 @@ func (s *Sweeper) action(m *media.Media, l look, r *Result) Action {
 		}
 		if !l.found {
 			r.NeverUploaded++
-			r.Deleted++
+			r.delete(m)
 			return Action{m, VerbDelete, "never uploaded: " + over + ", and S3 does not have it"}
 		}
 		if wrong := m.Observe(l.object).Mismatch; wrong != "" {
 			r.Rejected++
-			r.Deleted++
+			r.delete(m)
 			return Action{m, VerbDelete, "rejected: " + over + ", and what S3 has is not what was declared: " + wrong}
 		}
 		r.Landed++
 		return Action{m, VerbLand, over + ", but S3 has it: its notification was lost or is late"}
 	case media.StateUploaded:
 		r.Unclaimed++
-		r.Deleted++
+		r.delete(m)
 		return Action{m, VerbDelete, "unclaimed: nothing had confirmed it when its claim window ended " + ago(m.DueAt)}
 	case media.StateDeleting:
-		r.Deleted++
+		r.delete(m)
 		why := fmt.Sprintf("%s: became DELETING %s", m.Reason, ago(m.DeletingAt))
 		if m.LastError != "" {
 			why += fmt.Sprintf(", and attempt %d failed: %s", m.Attempts, m.LastError)

@@ -16,6 +16,8 @@ type Result struct {
 	Unclaimed int
 	// Deleted are gone from S3, and became tombstones.
 	Deleted int
+	// DeletedBytes were declared for those.
+	DeletedBytes int64
 	// DeleteErrors could not be deleted, and are tried again later.
 	DeleteErrors int
 	// Changed were changed by somebody else while S3 was asked, so that nothing was done to them.
@@ -47,6 +49,7 @@ func (r *Result) add(o Result) {
 	r.HeadErrors += o.HeadErrors
 	r.Unclaimed += o.Unclaimed
 	r.Deleted += o.Deleted
+	r.DeletedBytes += o.DeletedBytes
 	r.DeleteErrors += o.DeleteErrors
 	r.Changed += o.Changed
 	r.Purged += o.Purged

@@ -24,8 +24,8 @@ func (s *Sweeper) Run(ctx context.Context) error {
 			return nil
 		}
 		started := s.now()
-		r, err := s.RunOnce(ctx)
-		s.log(ctx, r, err, s.now().Sub(started))
+		p, err := s.pass(ctx, false)
+		s.log(ctx, p.Result, err, s.now().Sub(started))
 		next = s.config.Schedule.Next(started)
 	}
 }

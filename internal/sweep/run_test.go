@@ -32,6 +32,7 @@ func (s *idleStore) LeasePending(context.Context, int, time.Duration) ([]*media.
 func (*idleStore) ExpireClaims(context.Context, int, time.Duration) ([]*media.Media, error) {
 	return nil, nil
 }
+func (*idleStore) RecordPass(context.Context, sweep.Pass) error { return nil }
 func (*idleStore) LeaseDeleted(context.Context, int, time.Duration) ([]*media.Media, error) {
 	return nil, nil
 }
@@ -125,7 +126,7 @@ func TestPassLimit(t *testing.T) {
 		p.objects = eventfulObjects{Objects: w.objects, afterDelete: func(ctx context.Context) { <-ctx.Done() }}
 	})
 	r, err := s.RunOnce(t.Context())
-	if err != nil || r != (sweep.Result{Deleted: 1, Incomplete: true}) {
+	if err != nil || r != (sweep.Result{Deleted: 1, DeletedBytes: int64(len(content)), Incomplete: true}) {
 		t.Errorf("the pass did %+v, %v", r, err)
 	}
 	w.pass(t, sweep.Result{Deleted: 3})

@@ -34,10 +34,11 @@ type Store interface {
 	ExpireUploads(ctx context.Context, ms []*media.Media, lease time.Duration) ([]*media.Media, error)
 	ExpireClaims(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
 	LeaseDeleting(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
-	FinishDeleting(ctx context.Context, ms []*media.Media) (int, error)
+	FinishDeleting(ctx context.Context, ms []*media.Media) ([]*media.Media, error)
 	RetryDeleting(ctx context.Context, ms []*media.Media) error
 	LeaseDeleted(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error)
 	Purge(ctx context.Context, ms []*media.Media) (int, error)
+	RecordPass(ctx context.Context, p Pass) error
 	Due(ctx context.Context, state media.State, after *media.Media, limit int) ([]*media.Media, error)
 }
 
@@ -82,18 +83,6 @@ func (s *Sweeper) phases() []phase {
 		{"deleting objects", s.deleteObjects},
 		{"purging tombstones", s.purge},
 	}
-}
-
-// RunOnce makes one pass: until nothing is due, or the pass's limit or the context ends. What fails is not due for a
-// while, so that it does not keep the pass going; when nothing of a batch succeeds, its phase ends. An error of one
-// phase does not stop the others. The result tells what was done, also beside an error.
-func (s *Sweeper) RunOnce(ctx context.Context) (Result, error) {
-	started := time.Now()
-	pass, cancel := context.WithTimeout(ctx, s.config.PassLimit)
-	defer cancel()
-	r, err := s.rounds(pass, s.phases())
-	s.metrics.passed(r, err, time.Since(started), s.now())
-	return r, err
 }
 
 // rounds does one batch of each phase after another, so that a long backlog of one class does not hold up the next,

@@ -241,21 +241,25 @@ const (
 	ErrorReason_ERROR_REASON_INVALID_FIELD ErrorReason = 8
 	// A reconciliation is under way, and there is one at a time. Code FAILED_PRECONDITION.
 	ErrorReason_ERROR_REASON_RECONCILE_ACTIVE ErrorReason = 9
+	// The process that was asked lacks a role or a setting that this takes; the message says which. Code
+	// FAILED_PRECONDITION.
+	ErrorReason_ERROR_REASON_NOT_SET_UP ErrorReason = 10
 )
 
 // Enum value maps for ErrorReason.
 var (
 	ErrorReason_name = map[int32]string{
-		0: "ERROR_REASON_UNSPECIFIED",
-		1: "ERROR_REASON_NOT_FOUND",
-		2: "ERROR_REASON_NOT_LANDED",
-		3: "ERROR_REASON_GONE",
-		4: "ERROR_REASON_CLAIM_CONFLICT",
-		5: "ERROR_REASON_CONFIRMED",
-		6: "ERROR_REASON_NOT_CONFIRMED",
-		7: "ERROR_REASON_IDEMPOTENCY_MISMATCH",
-		8: "ERROR_REASON_INVALID_FIELD",
-		9: "ERROR_REASON_RECONCILE_ACTIVE",
+		0:  "ERROR_REASON_UNSPECIFIED",
+		1:  "ERROR_REASON_NOT_FOUND",
+		2:  "ERROR_REASON_NOT_LANDED",
+		3:  "ERROR_REASON_GONE",
+		4:  "ERROR_REASON_CLAIM_CONFLICT",
+		5:  "ERROR_REASON_CONFIRMED",
+		6:  "ERROR_REASON_NOT_CONFIRMED",
+		7:  "ERROR_REASON_IDEMPOTENCY_MISMATCH",
+		8:  "ERROR_REASON_INVALID_FIELD",
+		9:  "ERROR_REASON_RECONCILE_ACTIVE",
+		10: "ERROR_REASON_NOT_SET_UP",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -268,6 +272,7 @@ var (
 		"ERROR_REASON_IDEMPOTENCY_MISMATCH": 7,
 		"ERROR_REASON_INVALID_FIELD":        8,
 		"ERROR_REASON_RECONCILE_ACTIVE":     9,
+		"ERROR_REASON_NOT_SET_UP":           10,
 	}
 )
 
@@ -784,7 +789,7 @@ const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"\x1bLANDING_SOURCE_NOTIFICATION\x10\x01\x12\x1a\n" +
 	"\x16LANDING_SOURCE_CONFIRM\x10\x02\x12\x1c\n" +
 	"\x18LANDING_SOURCE_RECONCILE\x10\x03\x12\x18\n" +
-	"\x14LANDING_SOURCE_SWEEP\x10\x04*\xc2\x02\n" +
+	"\x14LANDING_SOURCE_SWEEP\x10\x04*\xdf\x02\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ERROR_REASON_NOT_FOUND\x10\x01\x12\x1b\n" +
@@ -795,7 +800,9 @@ const file_coatcheck_v1_media_proto_rawDesc = "" +
 	"\x1aERROR_REASON_NOT_CONFIRMED\x10\x06\x12%\n" +
 	"!ERROR_REASON_IDEMPOTENCY_MISMATCH\x10\a\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\b\x12!\n" +
-	"\x1dERROR_REASON_RECONCILE_ACTIVE\x10\tB?Z=github.com/coatcheck/coatcheck/proto/coatcheck/v1;coatcheckv1b\x06proto3"
+	"\x1dERROR_REASON_RECONCILE_ACTIVE\x10\t\x12\x1b\n" +
+	"\x17ERROR_REASON_NOT_SET_UP\x10\n" +
+	"B?Z=github.com/coatcheck/coatcheck/proto/coatcheck/v1;coatcheckv1b\x06proto3"
 
 var (
 	file_coatcheck_v1_media_proto_rawDescOnce sync.Once

@@ -99,10 +99,10 @@ type Overview struct {
 	CountingTook *durationpb.Duration `protobuf:"bytes,3,opt,name=counting_took,json=countingTook,proto3" json:"counting_took,omitempty"`
 	// All media, in as many groups as there are.
 	Media []*MediaCount `protobuf:"bytes,4,rep,name=media,proto3" json:"media,omitempty"`
-	// What became of the media that were created in each hour of the last 7 days, oldest first; without hours in which none
-	// was.
+	// What became of the media that were presigned in each hour of the last 7 days, oldest first; without hours in which none
+	// was. The first and the last are parts of hours. What was adopted was never presigned.
 	Funnel []*FunnelHour `protobuf:"bytes,5,rep,name=funnel,proto3" json:"funnel,omitempty"`
-	// How it was learnt that media of the last 7 days had landed.
+	// How it was learnt that media that were presigned in the last 7 days had landed.
 	Landings []*LandingCount `protobuf:"bytes,6,rep,name=landings,proto3" json:"landings,omitempty"`
 	// What is not CONFIRMED, by state, and how much of it is overdue. The same as the metrics coatcheck_media,
 	// coatcheck_media_overdue and coatcheck_media_overdue_seconds.
@@ -121,7 +121,8 @@ type Overview struct {
 	StrayBytes int64 `protobuf:"varint,13,opt,name=stray_bytes,json=strayBytes,proto3" json:"stray_bytes,omitempty"`
 	// Media that have landed, are wanted, and whose object is missing.
 	Missing int64 `protobuf:"varint,14,opt,name=missing,proto3" json:"missing,omitempty"`
-	// How long it took from CreateUpload to the notified landing for half of the media that landed in the last hour.
+	// How long it took from CreateUpload to the notified landing for half of the media that landed in the hour before
+	// counted_at, to within 3 %. Not set when none did.
 	LandingP50 *durationpb.Duration `protobuf:"bytes,15,opt,name=landing_p50,json=landingP50,proto3" json:"landing_p50,omitempty"`
 	// And for 99 of 100.
 	LandingP99    *durationpb.Duration `protobuf:"bytes,16,opt,name=landing_p99,json=landingP99,proto3" json:"landing_p99,omitempty"`
@@ -453,7 +454,8 @@ type LandingCount struct {
 	// How many media.
 	Media int64 `protobuf:"varint,2,opt,name=media,proto3" json:"media,omitempty"`
 	// Of those, how many S3 has never sent a notification of that arrived. What was learnt in another way is notified later as
-	// a rule; so these are notifications that are lost, or on their way.
+	// a rule; so these are notifications that are lost, or on their way. A later notification is known by its sequencer, which
+	// S3's have and those of some other stores do not (MinIO): theirs stay counted here.
 	Unnotified    int64 `protobuf:"varint,3,opt,name=unnotified,proto3" json:"unnotified,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -78,14 +78,15 @@ type AdminServiceClient interface {
 	WatchOverview(context.Context, *connect.Request[v1.WatchOverviewRequest]) (*connect.ServerStreamForClient[v1.WatchOverviewResponse], error)
 	// FindMedia finds media of any tenant by id, by key or by the beginning of a key, newest first.
 	FindMedia(context.Context, *connect.Request[v1.FindMediaRequest]) (*connect.Response[v1.FindMediaResponse], error)
-	// RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass is
-	// bounded in time: when more is due its result says incomplete, and the sweepers go on, or call again.
+	// RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass takes 30
+	// seconds at most: when more is due its result says incomplete, and the sweepers go on, or call again. What failed is told
+	// in the result as well. FAILED_PRECONDITION when this process has no sweeper role, unless it is a dry run.
 	RunSweep(context.Context, *connect.Request[v1.RunSweepRequest]) (*connect.Response[v1.RunSweepResponse], error)
 	// ListSweeps returns the newest passes that did anything, newest first. They are kept for 30 days.
 	ListSweeps(context.Context, *connect.Request[v1.ListSweepsRequest]) (*connect.Response[v1.ListSweepsResponse], error)
 	// ListDeadLetters shows messages of the dead-letter queue, and why each died. They stay there. While it looks they are
-	// hidden from others, for seconds. FAILED_PRECONDITION when this process knows no queue or the queue has no dead-letter
-	// queue.
+	// hidden from others, for seconds, and each look counts as a receive. FAILED_PRECONDITION when this process knows no queue
+	// or the queue has no dead-letter queue.
 	ListDeadLetters(context.Context, *connect.Request[v1.ListDeadLettersRequest]) (*connect.Response[v1.ListDeadLettersResponse], error)
 	// StartReconcile begins a reconciliation of the bucket's listing. It only begins it: the processes with the reconciler
 	// role do the work, so ask GetReconcile how it goes. There is one at a time: while one is under way the answer is
@@ -288,14 +289,15 @@ type AdminServiceHandler interface {
 	WatchOverview(context.Context, *connect.Request[v1.WatchOverviewRequest], *connect.ServerStream[v1.WatchOverviewResponse]) error
 	// FindMedia finds media of any tenant by id, by key or by the beginning of a key, newest first.
 	FindMedia(context.Context, *connect.Request[v1.FindMediaRequest]) (*connect.Response[v1.FindMediaResponse], error)
-	// RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass is
-	// bounded in time: when more is due its result says incomplete, and the sweepers go on, or call again.
+	// RunSweep makes one pass of the sweeper at once and returns what it did; as a dry run, what it would do. A pass takes 30
+	// seconds at most: when more is due its result says incomplete, and the sweepers go on, or call again. What failed is told
+	// in the result as well. FAILED_PRECONDITION when this process has no sweeper role, unless it is a dry run.
 	RunSweep(context.Context, *connect.Request[v1.RunSweepRequest]) (*connect.Response[v1.RunSweepResponse], error)
 	// ListSweeps returns the newest passes that did anything, newest first. They are kept for 30 days.
 	ListSweeps(context.Context, *connect.Request[v1.ListSweepsRequest]) (*connect.Response[v1.ListSweepsResponse], error)
 	// ListDeadLetters shows messages of the dead-letter queue, and why each died. They stay there. While it looks they are
-	// hidden from others, for seconds. FAILED_PRECONDITION when this process knows no queue or the queue has no dead-letter
-	// queue.
+	// hidden from others, for seconds, and each look counts as a receive. FAILED_PRECONDITION when this process knows no queue
+	// or the queue has no dead-letter queue.
 	ListDeadLetters(context.Context, *connect.Request[v1.ListDeadLettersRequest]) (*connect.Response[v1.ListDeadLettersResponse], error)
 	// StartReconcile begins a reconciliation of the bucket's listing. It only begins it: the processes with the reconciler
 	// role do the work, so ask GetReconcile how it goes. There is one at a time: while one is under way the answer is
