@@ -6,12 +6,14 @@ import { ago, time } from "../format.js";
 import { date } from "../shape.js";
 import { useNow } from "./hooks.js";
 
-/** When is a moment, and how long ago that is. */
-export function When({ at, short = false }: { at: Timestamp | undefined; short?: boolean }) {
+/** When is a moment, and how long ago that is; short, that alone. It leads to what happened then. */
+export function When({ at, short = false, to }: { at: Timestamp | undefined; short?: boolean; to?: string }) {
   const now = useNow();
   if (!at) return <span class="muted">–</span>;
   const d = date(at);
-  return <time dateTime={d.toISOString()} title={time(d, now)}>{short ? ago(d, now) : <>{time(d, now)} <span class="muted">{ago(d, now)}</span></>}</time>;
+  const moment = <time dateTime={d.toISOString()} title={time(d, now)}>{short ? ago(d, now) : time(d, now)}</time>;
+  const told = to ? <a href={to}>{moment}</a> : moment;
+  return short ? told : <>{told} <span class="muted ago">{ago(d, now)}</span></>;
 }
 
 /** Failure tells what went wrong, at once. */

@@ -55,7 +55,7 @@ function bars(all: readonly Hour[]): Bars {
 /** tick is what stands below an hour: the day, or the time of day, where one begins. */
 function tick(at: Date, days: boolean): string | null {
   if (at.getHours() % (days ? 24 : 6) !== 0) return null;
-  return days ? at.toLocaleDateString("en-GB", { weekday: "short", day: "numeric" }) : at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  return days ? at.toLocaleDateString("en-GB", { weekday: "short" }) : at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 
 function HourTable({ all }: { all: readonly Hour[] }) {

@@ -1,6 +1,6 @@
 import type { Overview } from "@coatcheck/client/proto";
 import { count, duration } from "../format.js";
-import { ms } from "../shape.js";
+import { ms, states } from "../shape.js";
 import { stateName } from "../words.js";
 import { numbers, Section, Table, When } from "../parts/parts.js";
 
@@ -13,7 +13,7 @@ export function Lag({ overview: o }: { overview: Overview }) {
         <div><dt>99 of 100 within</dt><dd>{o.landingP99 ? duration(ms(o.landingP99)) : "–"}</dd></div>
       </dl>
       <Table caption="Overdue, by state" heads={["State", ...numbers("Media", "Overdue", "Oldest for")]}>
-        {o.backlog.map((b) => (
+        {states.flatMap((state) => o.backlog.filter((b) => b.state === state)).map((b) => (
           <tr key={b.state}>
             <th scope="row">{stateName[b.state]}</th><td class="n">{count(b.media)}</td><td class="n">{count(b.overdue)}</td>
             <td class="n">{b.oldestOverdue ? duration(ms(b.oldestOverdue)) : "–"}</td>

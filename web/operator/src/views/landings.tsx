@@ -39,6 +39,6 @@ function LastRun({ overview }: { overview: Overview }) {
   const runs = useAsked(async (admin, signal) => (await admin.listReconciles({ limit: 20 }, { signal })).reconciles,
     [overview.lastReconcile?.id, overview.lastReconcile?.outcome]);
   const lost = lossOfRun(runs.answer ?? []);
-  if (!lost) return <p class="muted">No reconciliation has measured it yet.</p>;
+  if (!lost) return <p class="muted">The newest reconciliation has not measured it: none has finished yet, or nothing had landed since the one before.</p>;
   return <p><b>{share(lost.unnotified, lost.landed)}</b> by the <a href={`#/reconciliations/${lost.run.id}`}>reconciliation of {time(date(lost.run.startedAt))}</a>: {count(lost.unnotified)} of {things(lost.landed, "landing")} since the one before had to be found by a sweep or a listing.</p>;
 }

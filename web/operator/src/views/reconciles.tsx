@@ -42,7 +42,7 @@ export function Reconciles() {
           <Table caption="Reconciliations, newest first" heads={["Began", "How it goes", "Took", ...numbers("Objects", "Strays", "Missing", "Removed", "Lost notifications")]}>
             {shown.map((r) => (
               <tr key={r.id}>
-                <th scope="row"><a href={`#/reconciliations/${r.id}`}><When at={r.startedAt} /></a></th>
+                <th scope="row"><When at={r.startedAt} to={`#/reconciliations/${r.id}`} /></th>
                 <td class="wide"><Progress run={r} /></td>
                 <td>{took(r)}</td>
                 {["objects", "strays", "missing", "removed", "lost_notifications"].map((name) => <td key={name} class="n">{count(r.counts[name] ?? 0n)}</td>)}
