@@ -4,7 +4,7 @@ BUF = go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 PROTOVALIDATE = github.com/bufbuild/protovalidate@v1.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build dev test race check generate generate-web drift drift-web web test-web infra e2e conformance torture mutants fuzz bench bench-profile bench-reconcile verify
+.PHONY: help build dev test race check generate generate-web drift drift-web web test-web test-mobile infra e2e conformance torture mutants fuzz bench bench-profile bench-reconcile verify
 
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -99,4 +99,7 @@ bench-reconcile: build ## reconcile against a bare listing, and sort and comm (O
 	go build -o bin/bench-reconcile ./internal/bench/reconcile
 	@bin/bench-reconcile -objects $(or $(OBJECTS),100000) -runs $(or $(RUNS),3) -server "$(SERVER)" -keep "$(KEEP)" -sizes "$(SIZES)" $(ARGS)
 
-verify: check test test-web infra conformance e2e ## all that CI runs
+test-mobile: build .build/protovalidate ## compile the Kotlin client and run it against `coatcheck dev` (needs a JDK and Maven)
+	@mobile/test.sh
+
+verify: check test test-web test-mobile infra conformance e2e ## all that CI runs

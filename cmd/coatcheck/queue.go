@@ -46,11 +46,7 @@ type queuePeek struct {
 	queueSettings `embed:""`
 }
 
-// peekHidden is how long a message that is shown stays hidden from others, should the command be killed before it
-// shows it to them again.
-const peekHidden = 30 * time.Second
-
-func (c *queuePeek) Run(ctx context.Context, s streams) (err error) {
+func (c *queuePeek) Run(ctx context.Context, s streams) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return fmt.Errorf("--limit is %d: must be from 1 to 1000", c.Limit)
 	}
@@ -66,42 +62,27 @@ func (c *queuePeek) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	// Each is hidden until all have been seen, or the same ones would be given out again.
-	var receipts []string
-	defer func() {
-		if failures := dead.SetVisibility(context.WithoutCancel(ctx), receipts, 0); len(failures) > 0 {
-			err = errors.Join(err, fmt.Errorf("%d messages stay hidden for up to %s: %w", len(failures), peekHidden, failures[0].Err))
-		}
-	}()
 	table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "MESSAGE\tSENT\tRECEIVES\tBYTES\tWHY")
-	for len(receipts) < c.Limit {
-		messages, err := dead.Receive(ctx, min(10, c.Limit-len(receipts)), time.Second, peekHidden)
-		if err != nil {
-			return err
+	shown := 0
+	err = dead.Peek(ctx, c.Limit, func(m consumer.Message) {
+		shown++
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%.300q\n", m.ID, m.SentAt.Format(time.RFC3339), m.Receives, len(m.Body), why(c.Bucket, keys, m.Body))
+		if c.Body {
+			fmt.Fprintf(table, "\t%q\n", m.Body) // quoted: a terminal must not act on it
 		}
-		if len(messages) == 0 {
-			break
-		}
-		for _, m := range messages {
-			receipts = append(receipts, m.Receipt)
-			fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", m.ID, m.SentAt.Format(time.RFC3339), m.Receives, len(m.Body), why(c.Bucket, keys, m.Body))
-			if c.Body {
-				fmt.Fprintf(table, "\t%q\n", m.Body) // quoted: a terminal must not act on it
-			}
-		}
-	}
-	if len(receipts) == 0 {
+	})
+	if shown == 0 && err == nil {
 		fmt.Fprintln(s.out, "no dead letters")
 		return nil
 	}
-	return table.Flush()
+	return errors.Join(table.Flush(), err)
 }
 
 // why a message is a dead letter, as far as it can be told from the message.
 func why(bucket string, keys media.Keys, body string) string {
 	if err := consumer.Explain(bucket, keys, body); err != nil {
-		return fmt.Sprintf("%.300q", err.Error())
+		return err.Error()
 	}
 	return "it is understood now: it was refused or not recorded in time; redrive it"
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/coatcheck/coatcheck/internal/awsclient"
 	"github.com/coatcheck/coatcheck/internal/awsemu"
+	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/queue"
+	"github.com/coatcheck/coatcheck/internal/rpc"
 )
 
 // TestDeadLetters: peek says why each died and leaves them, redrive moves them back.
@@ -77,6 +81,31 @@ func TestDeadLetters(t *testing.T) {
 		if strings.Contains(peeked, "\u009b") {
 			t.Errorf("peek lets a message at the terminal:\n%s", peeked)
 		}
+	}
+	keys, err := media.NewKeys("media/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{keys: keys, queue: queue.New(client, url, queue.DefaultRetry)}
+	p.config.Bucket.Bucket = devBucket
+	for _, limit := range []int{2, 20, 20} { // and neither does the API
+		letters, err := p.deadLetters(t.Context(), limit)
+		if err != nil || len(letters) != min(limit, 3) {
+			t.Errorf("the API sees %d of %d dead letters (%v)", len(letters), limit, err)
+		}
+		for _, l := range letters {
+			if l.MessageID == "" || l.SentAt.IsZero() || l.Receives == 0 || l.Reason == "" || l.Body == "" {
+				t.Errorf("the API sees %+v", l)
+			}
+		}
+	}
+	dead, err := p.queue.DeadLetters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.queue = dead
+	if _, err := p.deadLetters(t.Context(), 1); !errors.Is(err, rpc.ErrNoDeadLetterQueue) {
+		t.Errorf("of a queue that has none: %v", err)
 	}
 	if got := command("redrive"); !strings.Contains(got, "moved 3 dead letters") {
 		t.Errorf("redrive says %q", got)

@@ -16,8 +16,8 @@ import (
 func (g *growth) report(out io.Writer) ([]line, error) {
 	lines := []line{g.crowdLine(false), g.crowdLine(true)}
 	smallest, largest := g.tables[0], g.tables[len(g.tables)-1]
-	// A reconciliation goes over the whole table: in the smallest, what a run takes whatever it finds would hide what an
-	// object takes, and it ends before the garbage collector has begun.
+	// A reconciliation goes over the whole table. In the smallest, what a run takes whatever it finds would hide what an
+	// object takes, and it is over before its memory is what a longer one has: what matters is whether that goes on growing.
 	next := g.tables[max(len(g.tables)-2, 0)]
 	for _, of := range works {
 		before := smallest

@@ -70,9 +70,9 @@ func askBacklog(ctx context.Context, db *bun.DB, now time.Time) ([]overview.Back
 	err := db.NewRaw(`SELECT s.state, count(m.due_at) AS media,
 			count(m.due_at) FILTER (WHERE m.due_at <= ?0) AS overdue,
 			coalesce(extract(epoch FROM ?0 - min(m.due_at) FILTER (WHERE m.due_at <= ?0)), 0)::float8 AS oldest
-		FROM unnest(ARRAY['pending', 'uploaded', 'deleting', 'deleted']) AS s (state)
+		FROM unnest(ARRAY['pending', 'uploaded', 'deleting', 'deleted']) WITH ORDINALITY AS s (state, n)
 		LEFT JOIN coatcheck.media AS m ON m.state = s.state AND m.due_at IS NOT NULL
-		GROUP BY s.state`, now).Scan(ctx, &rows)
+		GROUP BY s.state ORDER BY min(s.n)`, now).Scan(ctx, &rows)
 	if err != nil {
 		return nil, unusable(fmt.Errorf("reading the backlog: %w", err))
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -32,8 +33,8 @@ FROM (
 	OFFSET 0
 ) AS numbered`
 
-// BenchmarkOverview is what a count of all media takes, of as many as -rows says, and what an overview takes with everything in it that is
-// not kept, and when it is.
+// BenchmarkOverview is what a count of all media takes, of as many as -rows says; what an overview takes with everything in it
+// that is not kept, and when it is; and what it takes to find the newest by the beginning of a key.
 func BenchmarkOverview(b *testing.B) {
 	url := pgtest.New(b)
 	conn, err := pgx.Connect(b.Context(), url)
@@ -81,6 +82,15 @@ func BenchmarkOverview(b *testing.B) {
 			}
 		}
 	})
+	for _, prefix := range []string{"media/", "media/7f/", "media/7f/01", "media/7f/0199a"} {
+		b.Run("find "+prefix, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := store.FindByKey(context.Background(), prefix, uuid.UUID{}, 20); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 	b.Run("overview that is kept", func(b *testing.B) {
 		m := maker()
 		for b.Loop() {

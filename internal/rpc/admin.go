@@ -16,7 +16,6 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 	coatcheckv1 "github.com/coatcheck/coatcheck/proto/coatcheck/v1"
-	"github.com/coatcheck/coatcheck/proto/coatcheck/v1/coatcheckv1connect"
 )
 
 // Reconciles keeps reconciliations, and what they found.
@@ -44,16 +43,17 @@ const defaultLimit = 20
 
 // admin implements AdminService. All who get here are operators.
 type admin struct {
-	coatcheckv1connect.UnimplementedAdminServiceHandler
-	reconciles Reconciles
-	begin      BeginReconcile
-	settings   reconcile.Settings
-	logger     *slog.Logger
-	overviews  Overviews
-	passes     Passes
-	sweeper    Sweeper
-	maySweep   bool
-	life       life
+	reconciles  Reconciles
+	begin       BeginReconcile
+	settings    reconcile.Settings
+	logger      *slog.Logger
+	overviews   Overviews
+	passes      Passes
+	sweeper     Sweeper
+	maySweep    bool
+	finder      Finder
+	deadLetters DeadLetters
+	life        life
 }
 
 func (a *admin) StartReconcile(ctx context.Context, req *connect.Request[coatcheckv1.StartReconcileRequest]) (*connect.Response[coatcheckv1.StartReconcileResponse], error) {

@@ -129,7 +129,7 @@ func newService(t testing.TB, change ...func(*rpc.Config)) *service {
 		Transient: postgres.Transient, Ready: func(context.Context) error { return nil }, Now: time.Now,
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)), Metrics: rpc.NewMetrics(prometheus.NewRegistry()),
 		Reconciles: s.store, BeginReconcile: s.reconciler.Begin, ReconcileSettings: config.Settings,
-		Overviews: s.overviews(t), Passes: s.store, Sweeper: s.sweeper(t), MaySweep: true,
+		Overviews: s.overviews(t), Passes: s.store, Sweeper: s.sweeper(t), MaySweep: true, Finder: s.store,
 	}
 	for _, f := range change {
 		f(&c)

@@ -79,6 +79,8 @@ type Config struct {
 	Overviews      Overviews
 	Passes         Passes
 	Sweeper        Sweeper
+	Finder         Finder
+	DeadLetters    DeadLetters // nil: this process knows no queue
 	// MaySweep says that this process has the role, and with it the right to delete objects.
 	MaySweep bool
 	// ReconcileSettings are those of a run for which the operator names none.
@@ -128,6 +130,7 @@ func Register(mux *http.ServeMux, c Config) {
 		path, handler = coatcheckv1connect.NewAdminServiceHandler(&admin{
 			reconciles: c.Reconciles, begin: c.BeginReconcile, settings: c.ReconcileSettings, logger: c.Logger,
 			overviews: c.Overviews, life: life, passes: c.Passes, sweeper: c.Sweeper, maySweep: c.MaySweep,
+			finder: c.Finder, deadLetters: c.DeadLetters,
 		}, options...)
 		handle(path, auth.Require(auth.Operators(c.Authenticate), handler))
 		services = append(services, coatcheckv1connect.AdminServiceName)

@@ -28,6 +28,20 @@ locals {
       Resource  = aws_s3_bucket.media.arn
       Condition = local.managed_prefixes_condition
     },
+    # For the operator's window, when the process is told of the queue: how deep it is, and what is in the dead-letter
+    # queue. Looking takes receiving, and letting others see it again.
+    {
+      Sid      = "TellQueueDepths"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+      Resource = [aws_sqs_queue.landings.arn, aws_sqs_queue.dead_letters.arn]
+    },
+    {
+      Sid      = "LookAtDeadLetters"
+      Effect   = "Allow"
+      Action   = ["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"]
+      Resource = aws_sqs_queue.dead_letters.arn
+    },
   ]
 
   consumer_statements = [

@@ -4,13 +4,22 @@
 locals {
   # PutObject takes a data key. Decrypt is for GET, and for a HEAD that asks for the checksum.
   # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-  api_kms_statements = var.kms_key_arn == null ? [] : [{
-    Sid       = "EncryptAndDecryptObjects"
-    Effect    = "Allow"
-    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
-    Resource  = var.kms_key_arn
-    Condition = { StringEquals = { "kms:ViaService" = "s3.${local.region}.${local.dns_suffix}" } }
-  }]
+  api_kms_statements = concat(
+    var.kms_key_arn == null ? [] : [{
+      Sid       = "EncryptAndDecryptObjects"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = var.kms_key_arn
+      Condition = { StringEquals = { "kms:ViaService" = "s3.${local.region}.${local.dns_suffix}" } }
+    }],
+    var.queue_kms_key_arn == null ? [] : [{
+      Sid       = "DecryptDeadLetters"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt"]
+      Resource  = var.queue_kms_key_arn
+      Condition = { StringEquals = { "kms:ViaService" = "sqs.${local.region}.${local.dns_suffix}" } }
+    }],
+  )
 
   sweeper_kms_statements = var.kms_key_arn == null ? [] : [{
     Sid       = "ReadChecksums"

@@ -21,6 +21,12 @@ run "as_it_comes" {
         "s3:GetObjectVersion arn:aws:s3:::acme-uploads/media/*",
         "s3:ListBucket arn:aws:s3:::acme-uploads",
         "s3:PutObject arn:aws:s3:::acme-uploads/media/*",
+        "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",
+        "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",
+        "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
+        "sqs:GetQueueUrl arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",
+        "sqs:GetQueueUrl arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
+        "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:acme-uploads-dead-letters",
       ]
       consumer = [
         "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:acme-uploads-landings",
@@ -113,7 +119,7 @@ run "by_choice" {
         for s in jsondecode(p.policy).Statement : [join(" ", s.Action), s.Resource, s.Condition.StringEquals["kms:ViaService"]] if startswith(s.Action[0], "kms:")
       ]
       } == {
-      api        = [["kms:Decrypt kms:GenerateDataKey", var.kms_key_arn, "s3.eu-central-1.amazonaws.com"]]
+      api        = [["kms:Decrypt kms:GenerateDataKey", var.kms_key_arn, "s3.eu-central-1.amazonaws.com"], ["kms:Decrypt", var.queue_kms_key_arn, "sqs.eu-central-1.amazonaws.com"]]
       sweeper    = [["kms:Decrypt", var.kms_key_arn, "s3.eu-central-1.amazonaws.com"]]
       reconciler = [["kms:Decrypt kms:GenerateDataKey", var.kms_key_arn, "s3.eu-central-1.amazonaws.com"]]
       consumer   = [["kms:Decrypt", var.queue_kms_key_arn, "sqs.eu-central-1.amazonaws.com"]]
