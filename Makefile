@@ -35,8 +35,8 @@ drift: generate
 	@test -z "$$(git ls-files --others --exclude-standard proto)" || { echo "proto: 'make generate' made files that are not committed"; exit 1; }
 
 # Of the targets, only those of web/ need Node.
-web: web/node_modules/.package-lock.json ## build the TypeScript client, and the page that the binary embeds (needs Node 20.19 or newer)
-	cd web && npm run -s build -w client -w try
+web: web/node_modules/.package-lock.json ## build the TypeScript client and the pages that the binary holds (needs Node 20.19 or newer)
+	cd web && npm run -s build -w client && npm run -s build -w try -w operator
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json $(wildcard web/*/package.json)
 	cd web && npm ci
@@ -44,7 +44,6 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json $(wi
 
 test-web: build drift-web ## test the TypeScript client, in Node and in real Chromium against `coatcheck dev` (needs Node and Chromium)
 	web/chromium.sh
-	cd web && npm run -s build
 	@git diff --exit-code --stat -- 'web/*/dist/*' || { echo "web: the pages that are embedded are not those of the sources: commit what 'make web' makes"; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard 'web/*/dist/*')" || { echo "web: 'make web' made files that are not committed"; exit 1; }
 	cd web && npm run -s typecheck && npm run -s test && npm run -s size
@@ -53,7 +52,7 @@ generate-web: .build/protovalidate web/node_modules/.package-lock.json ## regene
 	rm -rf web/client/src/gen
 	$(BUF) generate --template buf.gen.web.yaml --path proto/coatcheck
 
-drift-web: generate-web
+drift-web: generate-web web
 	@git diff --exit-code --stat -- web/client/src/gen || { echo "web: the generated code is not that of the protos: commit what 'make generate-web' makes"; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard web/client/src/gen)" || { echo "web: 'make generate-web' made files that are not committed"; exit 1; }
 

@@ -24,15 +24,19 @@ type file struct {
 	header         http.Header
 }
 
-// static returns a handler of a built page: each of its files under its path, and index.html for the folder itself.
-// connect names the origins that the page calls besides its own; everything else is refused by its content security
-// policy. What Vite names by its content (assets/) is kept for good, and the rest is asked about each time.
-func static(built fs.FS, connect ...string) (http.Handler, error) {
-	policy := strings.Join([]string{
-		"default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'", "style-src 'self'", "img-src 'self' data:",
-		"connect-src " + strings.Join(append([]string{"'self'"}, connect...), " "),
-		"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
-	}, "; ")
+// static returns a handler of a built page: each of its files under its path, and index.html for the folder itself. The
+// page may have scripts, styles and pictures of its own and call its own origin; policy is by directive what else its
+// content security policy lets it do. What Vite names by its content (assets/) is kept for good, and the rest is asked about
+// each time.
+func static(built fs.FS, policy map[string]string) (http.Handler, error) {
+	directives := []string{"default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"}
+	for _, directive := range []string{"script-src", "style-src", "img-src", "connect-src", "worker-src"} {
+		allowed := "'self'"
+		if more := policy[directive]; more != "" {
+			allowed += " " + more
+		}
+		directives = append(directives, directive+" "+allowed)
+	}
 	files := map[string]*file{}
 	err := fs.WalkDir(built, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -48,7 +52,7 @@ func static(built fs.FS, connect ...string) (http.Handler, error) {
 		}
 		f := &file{plain: plain, gzipped: compress(plain), header: http.Header{
 			"Content-Type":            {kind},
-			"Content-Security-Policy": {policy},
+			"Content-Security-Policy": {strings.Join(directives, "; ")},
 			"X-Content-Type-Options":  {"nosniff"},
 			"Referrer-Policy":         {"no-referrer"},
 			"Cache-Control":           {"no-cache"},

@@ -50,7 +50,7 @@ func TestTry(t *testing.T) {
 func TestStatic(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("a coat ", 1000)
-	page, err := static(fstest.MapFS{"index.html": {Data: []byte(text)}})
+	page, err := static(fstest.MapFS{"index.html": {Data: []byte(text)}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestStaticRefuses(t *testing.T) {
 		"no index.html": {"assets/a.js": {}},
 		"unknown type":  {"index.html": {}, "a.exe": {}},
 	} {
-		if _, err := static(built); err == nil {
+		if _, err := static(built, nil); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

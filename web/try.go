@@ -16,5 +16,5 @@ func Try(s3 string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return static(built, s3)
+	return static(built, map[string]string{"script-src": "'wasm-unsafe-eval'", "img-src": "data:", "connect-src": s3})
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/coatcheck/coatcheck/web"
 )
 
 var devScreen = template.Must(template.New("screen").Parse(`
@@ -14,6 +16,7 @@ Open {{.API}}/ to try it.
 coatcheck is ready at {{.API}}
 
   You are owner "{{.Owner}}" of tenant "{{.Tenant}}"; no token is needed here.
+  Operator     {{.API}}{{.Window}}  (the operator's window)
   S3 and SQS   {{.AWS}}  (key "{{.Key}}", secret "{{.Secret}}", bucket {{.Bucket}})
   Postgres     {{.Postgres}}
   Data         {{.Data}}  (delete the folder to begin anew)
@@ -43,7 +46,7 @@ func (c *devCommand) print(s streams, config programConfig, address, aws string)
 		"API": "http://" + address, "Owner": devOwner, "Tenant": devTenant, "AWS": aws, "Key": devKey, "Secret": devSecret,
 		"Bucket": devBucket, "Postgres": psql(config.Database.DatabaseURL), "Data": c.Data, "Windows": config.Windows,
 		"Short": min(config.Windows.UploadWindow, config.Windows.ClaimWindow) < time.Hour,
-		"Sweep": config.Sweep.SweepInterval, "TTL": config.API.URLTTL, "Command": command,
+		"Sweep": config.Sweep.SweepInterval, "TTL": config.API.URLTTL, "Command": command, "Window": web.OperatorPath,
 	})
 	if err != nil {
 		config.Logger.Warn("printing the screen", "error", err)

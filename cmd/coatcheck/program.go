@@ -29,6 +29,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/rpc"
 	"github.com/coatcheck/coatcheck/internal/sweep"
 	"github.com/coatcheck/coatcheck/internal/watch"
+	"github.com/coatcheck/coatcheck/web"
 )
 
 // programConfig is all that a process needs to be told.
@@ -175,6 +176,11 @@ func (p *program) build(cfg aws.Config) error {
 		}
 	}
 	if p.has("api") {
+		window, err := web.Operator()
+		if err != nil {
+			return err
+		}
+		mux.Handle("GET "+web.OperatorPath, window)
 		types, err := rpc.ParseContentTypes(p.config.API.ContentTypes)
 		if err != nil {
 			return fmt.Errorf("--content-types: %w", err)

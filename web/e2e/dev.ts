@@ -9,6 +9,8 @@ const binary = resolve(import.meta.dirname, "../../bin/coatcheck");
 export interface Dev {
   api: string;
   s3: string;
+  /** URL of its database. */
+  database: string;
   /** Calls a method with JSON, as a backend does. */
   call(method: string, body: object): Promise<any>;
   stop(): Promise<void>;
@@ -26,7 +28,8 @@ export async function startDev(flags: string[] = [], env: Record<string, string>
       said += chunk.toString();
       const api = /coatcheck is ready at (\S+)/.exec(said)?.[1];
       const s3 = /S3 and SQS\s+(\S+)/.exec(said)?.[1];
-      if (api && s3) found({ api, s3, call: (method, body) => call(api, method, body), stop });
+      const database = /Postgres\s+psql '(\S+)'/.exec(said)?.[1];
+      if (api && s3 && database) found({ api, s3, database, call: (method, body) => call(api, method, body), stop });
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);
