@@ -19,9 +19,10 @@ async function token(...args: string[]): Promise<{ token: string; line: string }
   return { token: /^ {2}(\S+)$/m.exec(stderr)![1]!, line: stdout.trim() };
 }
 
-export async function startServe(dev: Dev): Promise<Serve> {
+/** startServe starts it on a free port, or again where one was. */
+export async function startServe(dev: Dev, before?: Serve): Promise<Serve> {
   const [operator, tenant] = await Promise.all([token("--operator"), token("--tenant", "dev")]);
-  const child = spawn(binary, ["serve", "--roles", "api", "--listen", "127.0.0.1:0"], {
+  const child = spawn(binary, ["serve", "--roles", "api", "--listen", before ? new URL(before.api).host : "127.0.0.1:0"], {
     env: {
       ...process.env, COATCHECK_DATABASE_URL: dev.database, COATCHECK_BUCKET: "coatcheck-dev", COATCHECK_AWS_ENDPOINT: dev.s3,
       AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test", COATCHECK_TOKENS: `${operator.line}\n${tenant.line}`,

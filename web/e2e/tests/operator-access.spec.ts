@@ -95,11 +95,22 @@ test("serve asks for an operator's token, and keeps it for the tab", async ({ pa
   }
 });
 
-test("a lost connection is told, and found again", async ({ page, shop, context, errors }) => {
-  await open(page, shop.api);
-  await context.setOffline(true);
-  await expect(page.getByText("No answer", { exact: true })).toBeVisible({ timeout: 50_000 });
-  await context.setOffline(false);
-  await expect(page.getByText("Live", { exact: true })).toBeVisible({ timeout: 30_000 });
-  errors.length = 0; // what Chromium says of the network
+test("a service that is gone is told of, and found again", async ({ page, shop, errors }) => {
+  let serve = await startServe(shop);
+  try {
+    await page.goto(`${serve.api}/operator/`);
+    await page.getByLabel("Operator's token").fill(serve.operator);
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("Live", { exact: true })).toBeVisible();
+    await serve.stop();
+    await expect(page.getByText("No answer", { exact: true })).toBeVisible();
+    serve = await startServe(shop, serve);
+    // Its tokens are others.
+    await page.getByLabel("Operator's token").fill(serve.operator, { timeout: 30_000 });
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("Live", { exact: true })).toBeVisible();
+  } finally {
+    await serve.stop();
+  }
+  errors.length = 0; // what Chromium says of the network, and of the refusals
 });

@@ -41,7 +41,7 @@ export function Section({ id, title, children, means, tools }: {
 /** Table is one that can be scrolled sideways where it does not fit, by the keyboard too. */
 export function Table({ caption, heads, children, compact = false }: { caption: string; heads: readonly ComponentChildren[]; children: ComponentChildren; compact?: boolean }) {
   return (
-    <div class="scroll" role="region" aria-label={caption} tabIndex={0}>
+    <div class="scroll" role="group" aria-label={caption} tabIndex={0}>
       <table class={compact ? "compact" : ""}>
         <caption class="sr">{caption}</caption>
         <thead><tr>{heads.map((h, i) => <th key={i} scope="col">{h}</th>)}</tr></thead>
