@@ -46,7 +46,7 @@ test-web: build drift-web ## test the TypeScript client, in Node and in real Chr
 	web/chromium.sh
 	@git diff --exit-code --stat -- 'web/*/dist/*' || { echo "web: the pages that are embedded are not those of the sources: commit what 'make web' makes"; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard 'web/*/dist/*')" || { echo "web: 'make web' made files that are not committed"; exit 1; }
-	cd web && npm run -s typecheck && npm run -s test && npm run -s size
+	cd web && npm run -s build -w e2e && npm run -s typecheck && npm run -s test && npm run -s size
 
 generate-web: .build/protovalidate web/node_modules/.package-lock.json ## regenerate the TypeScript code of proto/
 	rm -rf web/client/src/gen
