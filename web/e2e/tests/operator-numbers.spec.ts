@@ -20,9 +20,8 @@ test("the window tells the same as the database and /metrics", async ({ page, sh
   await expect(async () => {
     // What is told of the queue, and of what reconciliations found, is up to a minute old, in /metrics too.
     expect(await card(page, "dead-letters")).toBe(await metric(shop, "coatcheck_queue_messages", { queue: "dead_letters" }));
-    expect(await card(page, "strays")).toBe(1);
-    expect(await card(page, "missing")).toBe(1);
-    expect(await card(page, "dead-letters")).toBe(1);
+    for (const name of ["strays", "missing", "dead-letters"]) expect(await card(page, name), name).toBeGreaterThan(0); // other tests make some too
+    expect(await card(page, "strays")).toBe(Number((await query(shop, "SELECT count(*) AS n FROM coatcheck.stray WHERE removed_at IS NULL"))[0].n));
     expect(await card(page, "strays")).toBe(await metric(shop, "coatcheck_strays"));
     expect(await card(page, "missing")).toBe(await metric(shop, "coatcheck_missing"));
     expect(await card(page, "confirmed")).toBe(await rows("state = 'confirmed'"));
