@@ -25,73 +25,45 @@ END
 $function$;
 -- +goose StatementEnd
 
--- The same within a transaction of the product, of which nobody but Postgres knows when it commits. A transaction that has
--- notified cannot be prepared for a two-phase commit, so where there may be such nobody is told, and whoever watches finds the
--- change when it looks again, which is within seconds.
+-- The same within a transaction of the product, when it has changed any, whose number is returned: nobody but Postgres knows
+-- when it commits. A transaction that has notified cannot be prepared for a two-phase commit, so where there may be such nobody
+-- is told, and whoever watches finds the change when it looks again, which is within seconds.
 -- +goose StatementBegin
-CREATE FUNCTION coatcheck.announce_in_transaction(ids uuid[]) RETURNS void
+CREATE FUNCTION coatcheck.announce_in_transaction(ids uuid[], changed integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF current_setting('max_prepared_transactions')::integer = 0 THEN
-        PERFORM coatcheck.announce(announce_in_transaction.ids);
+    IF changed > 0 AND current_setting('max_prepared_transactions')::integer = 0 THEN
+        PERFORM coatcheck.announce(ids);
     END IF;
+    RETURN changed;
 END
 $function$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION coatcheck.announce(uuid[]), coatcheck.announce_in_transaction(uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION coatcheck.announce(uuid[]), coatcheck.announce_in_transaction(uuid[], integer) FROM PUBLIC;
 
 -- As in 00002, but for the announcement.
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION coatcheck.claim_within(ids uuid[], claim text, owner text) RETURNS integer
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+CREATE OR REPLACE FUNCTION coatcheck.claim_media(ids uuid[], claim text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
-#variable_conflict use_column
-DECLARE
-    tenants text[];
-    refused record;
-    changed integer;
 BEGIN
-    PERFORM coatcheck.check_claim(claim_within.ids, claim_within.claim);
-    tenants := coatcheck.claim_tenants();
+    RETURN coatcheck.announce_in_transaction(ids, coatcheck.claim_within(ids, claim, NULL));
+END
+$function$;
+-- +goose StatementEnd
 
-    WITH locked AS MATERIALIZED (
-        SELECT m.id, m.state, m.reason, m.claim
-        FROM coatcheck.media AS m
-        WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)
-            AND (claim_within.owner IS NULL OR m.owner = claim_within.owner)
-        ORDER BY m.id
-        FOR UPDATE
-    ), judged AS (
-        SELECT asked.id, asked.n, l.state, l.reason, CASE
-            WHEN l.id IS NULL THEN 'not_found'
-            WHEN l.state = 'uploaded' THEN NULL
-            WHEN l.state = 'confirmed' AND l.claim = claim_within.claim THEN NULL
-            WHEN l.state = 'confirmed' THEN 'claim_conflict'
-            WHEN l.state = 'pending' THEN 'not_landed'
-            ELSE 'gone'
-        END AS kind
-        FROM (SELECT u.id, min(u.n) AS n FROM unnest(claim_within.ids) WITH ORDINALITY AS u (id, n) GROUP BY u.id) AS asked
-        LEFT JOIN locked AS l ON l.id = asked.id
-    )
-    SELECT array_agg(id ORDER BY n) AS ids, array_agg(kind ORDER BY n) AS kinds,
-        array_agg(state ORDER BY n) AS states, array_agg(reason ORDER BY n) AS reasons
-    INTO refused FROM judged WHERE kind IS NOT NULL;
-    IF refused.ids IS NOT NULL THEN
-        PERFORM coatcheck.refuse_media(refused.ids, refused.kinds, refused.states, refused.reasons);
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION coatcheck.claim_media(ids uuid[], claim text, owner text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF owner IS NULL OR owner = '' THEN -- would be every owner
+        RAISE EXCEPTION USING ERRCODE = 'MC001', MESSAGE = 'owner: must name whose media they are, and is empty',
+            HINT = 'pass the owner for whom they were created, or leave the argument out';
     END IF;
-
-    UPDATE coatcheck.media AS m
-    SET state = 'confirmed', claim = claim_within.claim, confirmed_at = statement_timestamp(), due_at = NULL,
-        revision = m.revision + 1
-    WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)
-        AND (claim_within.owner IS NULL OR m.owner = claim_within.owner) AND m.state = 'uploaded';
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    IF changed > 0 THEN
-        PERFORM coatcheck.announce_in_transaction(claim_within.ids);
-    END IF;
-    RETURN changed;
+    RETURN coatcheck.announce_in_transaction(ids, coatcheck.claim_within(ids, claim, owner));
 END
 $function$;
 -- +goose StatementEnd
@@ -119,7 +91,7 @@ BEGIN
     ), judged AS (
         SELECT asked.id, asked.n, l.state, l.reason, CASE
             WHEN l.id IS NULL THEN 'not_found'
-            WHEN l.claim <> release_media.claim THEN 'claim_conflict'
+            WHEN l.claim <> release_media.claim THEN 'claim_conflict' -- held by another
             WHEN l.claim IS NOT NULL THEN NULL -- held by it, or gone and held by it before
             WHEN l.state IN ('deleting', 'deleted') THEN 'gone'
             ELSE 'not_confirmed'
@@ -139,10 +111,7 @@ BEGIN
         revision = m.revision + 1
     WHERE m.id = ANY (release_media.ids) AND m.tenant = ANY (tenants) AND m.state = 'confirmed';
     GET DIAGNOSTICS changed = ROW_COUNT;
-    IF changed > 0 THEN
-        PERFORM coatcheck.announce_in_transaction(release_media.ids);
-    END IF;
-    RETURN changed;
+    RETURN coatcheck.announce_in_transaction(release_media.ids, changed);
 END
 $function$;
 -- +goose StatementEnd
@@ -228,54 +197,28 @@ END
 $function$;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION coatcheck.claim_within(ids uuid[], claim text, owner text) RETURNS integer
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+CREATE OR REPLACE FUNCTION coatcheck.claim_media(ids uuid[], claim text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
-#variable_conflict use_column
-DECLARE
-    tenants text[];
-    refused record;
-    changed integer;
 BEGIN
-    PERFORM coatcheck.check_claim(claim_within.ids, claim_within.claim);
-    tenants := coatcheck.claim_tenants();
-
-    WITH locked AS MATERIALIZED (
-        SELECT m.id, m.state, m.reason, m.claim
-        FROM coatcheck.media AS m
-        WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)
-            AND (claim_within.owner IS NULL OR m.owner = claim_within.owner)
-        ORDER BY m.id
-        FOR UPDATE
-    ), judged AS (
-        SELECT asked.id, asked.n, l.state, l.reason, CASE
-            WHEN l.id IS NULL THEN 'not_found'
-            WHEN l.state = 'uploaded' THEN NULL
-            WHEN l.state = 'confirmed' AND l.claim = claim_within.claim THEN NULL
-            WHEN l.state = 'confirmed' THEN 'claim_conflict'
-            WHEN l.state = 'pending' THEN 'not_landed'
-            ELSE 'gone'
-        END AS kind
-        FROM (SELECT u.id, min(u.n) AS n FROM unnest(claim_within.ids) WITH ORDINALITY AS u (id, n) GROUP BY u.id) AS asked
-        LEFT JOIN locked AS l ON l.id = asked.id
-    )
-    SELECT array_agg(id ORDER BY n) AS ids, array_agg(kind ORDER BY n) AS kinds,
-        array_agg(state ORDER BY n) AS states, array_agg(reason ORDER BY n) AS reasons
-    INTO refused FROM judged WHERE kind IS NOT NULL;
-    IF refused.ids IS NOT NULL THEN
-        PERFORM coatcheck.refuse_media(refused.ids, refused.kinds, refused.states, refused.reasons);
-    END IF;
-
-    UPDATE coatcheck.media AS m
-    SET state = 'confirmed', claim = claim_within.claim, confirmed_at = statement_timestamp(), due_at = NULL,
-        revision = m.revision + 1
-    WHERE m.id = ANY (claim_within.ids) AND m.tenant = ANY (tenants)
-        AND (claim_within.owner IS NULL OR m.owner = claim_within.owner) AND m.state = 'uploaded';
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed;
+    RETURN coatcheck.claim_within(ids, claim, NULL);
 END
 $function$;
 -- +goose StatementEnd
-DROP FUNCTION coatcheck.announce_in_transaction(uuid[]);
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION coatcheck.claim_media(ids uuid[], claim text, owner text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF owner IS NULL OR owner = '' THEN -- would be every owner
+        RAISE EXCEPTION USING ERRCODE = 'MC001', MESSAGE = 'owner: must name whose media they are, and is empty',
+            HINT = 'pass the owner for whom they were created, or leave the argument out';
+    END IF;
+    RETURN coatcheck.claim_within(ids, claim, owner);
+END
+$function$;
+-- +goose StatementEnd
+DROP FUNCTION coatcheck.announce_in_transaction(uuid[], integer);
 DROP FUNCTION coatcheck.announce(uuid[]);
 DROP TABLE coatcheck.watcher;

@@ -7,6 +7,7 @@ const (
 	claimSQL   = "internal/postgres/claim.go"
 	confirmSQL = "internal/postgres/confirm.go"
 	inSQL      = "migrations/00002_claim_media.sql"
+	releaseSQL = "migrations/00005_watch_and_overview.sql" // where it is as it was made last
 )
 
 func claimMutants() []mutant {
@@ -97,7 +98,7 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "sql-releases-by-anybody", rule: "R1", breaks: "release_media ends a claim that another one holds",
-			edits: []edit{{inSQL, "WHEN l.claim <> release_media.claim THEN 'claim_conflict'", "WHEN false THEN 'claim_conflict'"}},
+			edits: []edit{{releaseSQL, "WHEN l.claim <> release_media.claim THEN 'claim_conflict' -- held by another", "WHEN false THEN 'claim_conflict'"}},
 			test:  suite{"./internal/postgres", "TestClaimMediaIsTheAPI"},
 		},
 	}
