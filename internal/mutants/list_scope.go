@@ -47,6 +47,11 @@ func scopeMutants() []mutant {
 			test: suite{"./internal/postgres", "TestProductSeesItsTenantsOnly"},
 		},
 		{
+			name: "watch-anybodys", rule: "R9", breaks: "a stream tells of another owner's media",
+			edits: []edit{{"internal/watch/watch.go", "h.store.GetAll(ctx, scope, ids)", "h.store.GetAll(ctx, media.Scope{Tenant: scope.Tenant}, ids)"}},
+			test:  suite{"./internal/watch", "TestNotTheirs"},
+		},
+		{
 			name: "admin-for-tenants", rule: "R9", breaks: "a tenant's token shows every tenant's strays and missing media",
 			edits: []edit{{"internal/rpc/server.go", "auth.Require(auth.Operators(c.Authenticate), handler)", "auth.Require(c.Authenticate, handler)"}},
 			test:  suite{"./internal/rpc", "TestOperatorsAndTenants"},

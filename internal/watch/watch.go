@@ -1,9 +1,9 @@
 // Package watch tells of changes of media while they happen, whichever process makes them.
 //
 // A [Hub] is one for a process. It listens for announcements on one connection, and reads what has changed of what is
-// watched here: each media once, however many watch it, and many by one statement. An announcement is a hint, and may be lost: what
-// is watched is looked at again every few seconds, and after each time that the connection was. So a lost one is a delay and
-// nothing worse.
+// watched here: each media once, however many watch it, and many by one statement. An announcement is a hint, and may be
+// lost: what is watched is looked at again every few seconds, and after each time that the connection was. So a lost one is
+// a delay and nothing worse.
 package watch
 
 import (
