@@ -2,7 +2,10 @@ package main
 
 // What a landing does to its media.
 
-const landSQL = "internal/postgres/land.go"
+const (
+	landSQL        = "internal/postgres/land.go"
+	landPendingSQL = "migrations/00006_land_pending.sql"
+)
 
 func landingMutants() []mutant {
 	return []mutant{
@@ -31,6 +34,31 @@ func landingMutants() []mutant {
 			name: "size-not-compared", rule: "R3", breaks: "an object that has not the declared size lands",
 			edits: []edit{{landSQL, "e.mismatch OR e.min_size <> l.size_bytes OR e.max_size <> l.size_bytes AS wrong", "e.mismatch AS wrong"}},
 			test:  suite{"./internal/postgres", "TestVerdicts"},
+		},
+		{
+			name: "size-of-pending-not-compared", rule: "R3", breaks: "an object that has not the declared size lands on what is PENDING",
+			edits: []edit{{landPendingSQL, " AND m.size_bytes = e.size_bytes", ""}},
+			test:  suite{"./internal/postgres", "TestVerdicts"},
+		},
+		{
+			name: "sizes-of-pending-not-compared", rule: "R5", breaks: "of two PUTs on what is PENDING the one with the wrong size is forgotten",
+			edits: []edit{{landSQL, `if g.Mismatch == "" && g.MinSize == g.MaxSize {`, `if g.Mismatch == "" {`}},
+			test:  suite{"./internal/postgres", "TestOrderOfEventsDoesNotMatter"},
+		},
+		{
+			name: "mismatch-of-pending-not-recorded", rule: "R3", breaks: "what S3 said to be another file lands on what is PENDING all the same",
+			edits: []edit{{landSQL, `if g.Mismatch == "" && g.MinSize == g.MaxSize {`, `if g.MinSize == g.MaxSize {`}},
+			test:  suite{"./internal/postgres", "TestVerdicts"},
+		},
+		{
+			name: "pending-not-asked", rule: "R1", breaks: "a landing makes UPLOADED again what is CONFIRMED or on its way out",
+			edits: []edit{{landPendingSQL, " AND m.state || '' = 'pending'", ""}},
+			test:  suite{"./internal/postgres", "TestVerdicts"},
+		},
+		{
+			name: "pending-in-any-order", rule: "R10", breaks: "two batches of landings lock rows in different orders, and wait for each other",
+			edits: []edit{{landPendingSQL, " SET enable_seqscan = off", ""}},
+			test:  suite{"./internal/postgres", "TestLandingsLockInTheOrderOfIDs"},
 		},
 		{
 			name: "type-not-compared", rule: "R3", breaks: "an object that has not the declared type lands when S3 is asked for it",

@@ -57,6 +57,48 @@ func TestRetriedBatchesDoNotDeadlock(t *testing.T) {
 	wg.Wait()
 }
 
+// TestLandingsLockInTheOrderOfIDs: a landing that waits for a row holds none with a higher id, however the rows lie in the
+// table, which is small enough to be read as a whole, and whether they are PENDING or not.
+func TestLandingsLockInTheOrderOfIDs(t *testing.T) {
+	t.Parallel()
+	for _, from := range []media.State{media.StatePending, media.StateUploaded} {
+		t.Run(string(from), func(t *testing.T) {
+			t.Parallel()
+			f := newStore(t)
+			low, high := draft(), draft()
+			for _, m := range []*media.Media{high, low} {
+				if _, err := f.Create(t.Context(), []*media.Media{m}); err != nil {
+					t.Fatal(err)
+				}
+				if from == media.StateUploaded {
+					f.land(t, m, media.SourceConfirm)
+				}
+			}
+			other := f.connect(t, f.url)
+			tx, err := other.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Exec(t.Context(), `SELECT FROM coatcheck.media WHERE id = $1 FOR UPDATE`, low.ID); err != nil {
+				t.Fatal(err)
+			}
+			landed := make(chan error, 1)
+			go func() {
+				later := func(l *media.Landing) { l.Sequencer, l.ETag = seq("02"), "e2" }
+				_, err := f.Land(t.Context(), media.SourceNotification, []media.Landing{landing(high, later), landing(low, later)})
+				landed <- err
+			}()
+			f.waiting(t, 1)
+			if _, err := tx.Exec(t.Context(), `SELECT FROM coatcheck.media WHERE id = $1 FOR UPDATE NOWAIT`, high.ID); err != nil {
+				t.Errorf("the landing that waits holds the higher one: %v", err)
+			}
+			if err := errors.Join(tx.Rollback(t.Context()), <-landed); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // orderly fails the test on every error but a refusal, and on deadlocks above all.
 func orderly(t *testing.T, err error) {
 	t.Helper()

@@ -27,7 +27,7 @@ func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (s
 	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims, now: now}})
 }
 
-// LandStatement is what [Store.Land] asks.
+// LandStatement is what [Store.Land] asks of what is not PENDING, or not as it was declared.
 func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sql string, args []any) {
 	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
 }

@@ -1,11 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -84,19 +85,16 @@ WITH event AS (
 )
 SELECT id, verdict FROM judged`
 
-// Land records that objects exist, in one statement for all of them, and returns what each landing did. Landings of
-// the same media are reduced to one by [media.Gather], so there is one result for each media, in the order of ids.
-func (s *Store) Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error) {
-	results, err := s.land(ctx, s.query, s.time(), source, landings)
-	if err != nil {
-		return nil, err
-	}
-	s.landed(source, results)
-	return results, nil
-}
+// landPendingSQL records what nearly every landing is: the declared object of a media that is PENDING. The function says why
+// it is one, and returns the ids of those that it has recorded.
+const landPendingSQL = `SELECT coatcheck.land_pending($1, $2, $3, $4, $5, $6, $7, $8)`
 
-// land is Land by whatever query is, without its metrics.
-func (s *Store) land(ctx context.Context, query querier, now time.Time, source media.Source, landings []media.Landing) ([]media.Landed, error) {
+// Land records that objects exist, and returns what each landing did. Landings of the same media are reduced to one by
+// [media.Gather], so there is one result for each media, in the order of ids.
+//
+// What lands as it was declared on a media that is PENDING is recorded by one statement, and what is left of them, if
+// anything is, by a second. When that one fails the first has happened, and is a duplicate when it is tried again.
+func (s *Store) Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error) {
 	if len(landings) == 0 {
 		return nil, nil
 	}
@@ -104,23 +102,99 @@ func (s *Store) land(ctx context.Context, query querier, now time.Time, source m
 	if err := checkLandings(gathered); err != nil {
 		return nil, err
 	}
+	now, results := s.time(), unjudged(gathered)
+	err := s.landPending(ctx, now, source, gathered, results)
+	if err == nil {
+		err = s.judge(ctx, s.query, now, source, gathered, results)
+	}
+	if err != nil {
+		s.landed(source, slices.DeleteFunc(results, func(l media.Landed) bool { return l.Verdict == "" }))
+		return nil, err
+	}
+	s.landed(source, results)
+	return results, nil
+}
+
+// land is Land by whatever query is, in one statement and without its metrics.
+func (s *Store) land(ctx context.Context, query querier, now time.Time, source media.Source, landings []media.Landing) ([]media.Landed, error) {
+	gathered := media.Gather(landings)
+	if err := checkLandings(gathered); err != nil {
+		return nil, err
+	}
+	results := unjudged(gathered)
+	return results, s.judge(ctx, query, now, source, gathered, results)
+}
+
+// unjudged are the results of landings that have no verdict yet.
+func unjudged(gathered []media.Gathered) []media.Landed {
 	results := make([]media.Landed, len(gathered))
-	at := make(map[uuid.UUID]int, len(gathered))
 	for i, g := range gathered {
 		results[i] = media.Landed{MediaID: g.MediaID, EventTime: g.EventTime}
-		at[g.MediaID] = i
+	}
+	return results
+}
+
+// find returns the result of a media. They are in the order of ids.
+func find(results []media.Landed, id pgtype.UUID) *media.Landed {
+	i, _ := slices.BinarySearchFunc(results, id.Bytes, func(l media.Landed, id [16]byte) int { return bytes.Compare(l.MediaID[:], id[:]) })
+	return &results[i]
+}
+
+// landPending gives a verdict to those that landPendingSQL can record.
+func (s *Store) landPending(ctx context.Context, now time.Time, source media.Source, gathered []media.Gathered, results []media.Landed) error {
+	var (
+		n                           = len(gathered)
+		ids                         = make(uuids, 0, n)
+		sizes                       = make([]int64, 0, n)
+		etags, versions, sequencers = make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+	)
+	for _, g := range gathered {
+		if g.Mismatch == "" && g.MinSize == g.MaxSize {
+			ids, sizes = append(ids, toUUID(g.MediaID)), append(sizes, g.SizeBytes)
+			etags, versions, sequencers = append(etags, g.ETag), append(versions, g.VersionID), append(sequencers, string(g.Sequencer))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := s.query(ctx, landPendingSQL, func(row scanner) error {
+		var id pgtype.UUID
+		if err := row.Scan(&id); err != nil {
+			return err
+		}
+		find(results, id).Verdict = media.VerdictLanded
+		return nil
+	}, ids, sizes, etags, versions, sequencers, source, now, now.Add(s.windows.Claim))
+	if err != nil {
+		return unusable(fmt.Errorf("recording landings: %w", err))
+	}
+	return nil
+}
+
+// judge gives a verdict, by landSQL, to those that have none.
+func (s *Store) judge(ctx context.Context, query querier, now time.Time, source media.Source, gathered []media.Gathered, results []media.Landed) error {
+	var rest []media.Gathered
+	for i, g := range gathered {
+		if results[i].Verdict == "" {
+			rest = append(rest, g)
+		}
+	}
+	if len(rest) == 0 {
+		return nil
 	}
 	_, err := query(ctx, landSQL, func(row scanner) error {
 		var id pgtype.UUID
 		var verdict media.Verdict
-		err := row.Scan(&id, &verdict)
-		results[at[id.Bytes]].Verdict = verdict
-		return err
-	}, s.landArgs(now, source, gathered)...)
+		if err := row.Scan(&id, &verdict); err != nil {
+			return err
+		}
+		find(results, id).Verdict = verdict
+		return nil
+	}, s.landArgs(now, source, rest)...)
 	if err != nil {
-		return nil, unusable(fmt.Errorf("recording landings: %w", err))
+		return unusable(fmt.Errorf("recording landings: %w", err))
 	}
-	return results, nil
+	return nil
 }
 
 // landArgs are the arguments of landSQL.
