@@ -44,7 +44,7 @@ type understanding struct {
 }
 
 func understand(bucket string, keys media.Keys, body string, count func(kind string)) understanding {
-	event, err := s3event.Decode([]byte(body))
+	event, err := s3event.Decode(body)
 	if err != nil {
 		count("bad")
 	}

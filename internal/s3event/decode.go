@@ -31,7 +31,7 @@ type envelope struct {
 // An error means that some of it was not understood, and tells what in at most a few hundred characters that do not
 // repeat the body. When only some records are at fault, the others are returned beside the error: they may be acted
 // on, but the message must not be taken for handled.
-func Decode(body []byte) (Message, error) {
+func Decode(body string) (Message, error) {
 	m, err := decode(body, false)
 	if err != nil {
 		return m, fmt.Errorf("decoding a notification: %w", err)
@@ -39,7 +39,7 @@ func Decode(body []byte) (Message, error) {
 	return m, nil
 }
 
-func decode(body []byte, inSNS bool) (Message, error) {
+func decode(body string, inSNS bool) (Message, error) {
 	switch {
 	case len(body) == 0:
 		return Message{}, errors.New("the body is empty")
@@ -91,14 +91,14 @@ const quickBody = 32 << 10
 
 // parse decodes a body as far as its shape. One pass is enough where nothing is wrong with the type of any value in
 // any record; the second keeps each record apart, so that a bad one does not spoil the others.
-func parse(body []byte) (envelope, error) {
+func parse(body string) (envelope, error) {
 	if len(body) <= quickBody {
 		if records, ok := quickRecords(body); ok {
 			return envelope{records: records}, nil
 		}
 	}
 	switch {
-	case !utf8.Valid(body):
+	case !utf8.ValidString(body):
 		// encoding/json would replace what is not UTF-8, so that two keys could become one.
 		return envelope{}, errors.New("the body is not UTF-8")
 	case tooDeep(body):
@@ -110,18 +110,18 @@ func parse(body []byte) (envelope, error) {
 		}
 	}
 	var e envelope
-	if err := json.Unmarshal(body, &e); err != nil {
+	if err := json.Unmarshal([]byte(body), &e); err != nil {
 		return e, jsonError("the body", err)
 	}
 	return e, nil
 }
 
-func parseAtOnce(body []byte) (envelope, error) {
+func parseAtOnce(body string) (envelope, error) {
 	var e struct {
 		envelope
 		Records []*s3Record `json:"Records"` // hides the one in envelope
 	}
-	err := json.Unmarshal(body, &e)
+	err := json.Unmarshal([]byte(body), &e)
 	e.envelope.records = e.Records
 	return e.envelope, err
 }
@@ -176,7 +176,7 @@ func (e *envelope) sns(inSNS bool) (Message, error) {
 	case e.Message == nil:
 		return Message{}, errors.New("the SNS notification has no Message")
 	}
-	m, err := decode([]byte(*e.Message), true)
+	m, err := decode(*e.Message, true)
 	if err != nil {
 		return m, fmt.Errorf("within an SNS notification: %w", err)
 	}
@@ -185,7 +185,7 @@ func (e *envelope) sns(inSNS bool) (Message, error) {
 
 // tooDeep reports whether arrays and objects nest deeper than [MaxDepth]. It need not be right about what is not JSON:
 // that is refused anyway.
-func tooDeep(body []byte) bool {
+func tooDeep(body string) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {

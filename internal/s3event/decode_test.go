@@ -75,7 +75,7 @@ func TestDecodeEnvelopes(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			got, err := s3event.Decode(read(t, file))
+			got, err := s3event.Decode(string(read(t, file)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func TestDecodeEnvelopes(t *testing.T) {
 
 func TestDecodeSeveralRecords(t *testing.T) {
 	t.Parallel()
-	m, err := s3event.Decode(read(t, "s3_several.json"))
+	m, err := s3event.Decode(string(read(t, "s3_several.json")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestDecodeSeveralRecords(t *testing.T) {
 func TestDecodePartlyBad(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"s3_partly_bad.json", "sns_partly_bad.json"} {
-		m, err := s3event.Decode(read(t, file))
+		m, err := s3event.Decode(string(read(t, file)))
 		if err == nil || !strings.Contains(err.Error(), "record 0: the object's size is -4") {
 			t.Errorf("%s: the error is %v", file, err)
 		}
@@ -122,11 +122,11 @@ func TestDecodeKeepsRecordsApart(t *testing.T) {
 	one := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(string(read(t, "s3_put.json"))), `{"Records":[`), "]}")
 	for _, n := range []int{2, 200} {
 		all := strings.Repeat(one+",", n)
-		m, err := s3event.Decode([]byte(`{"Records":[` + strings.TrimSuffix(all, ",") + `]}`))
+		m, err := s3event.Decode(`{"Records":[` + strings.TrimSuffix(all, ",") + `]}`)
 		if err != nil || len(m.Records) != n {
 			t.Errorf("%d records: got %d: %v", n, len(m.Records), err)
 		}
-		m, err = s3event.Decode([]byte(`{"Records":[` + all + strings.Replace(one, "482113", "true", 1) + `]}`))
+		m, err = s3event.Decode(`{"Records":[` + all + strings.Replace(one, "482113", "true", 1) + `]}`)
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("record %d: it has the wrong type", n)) || len(m.Records) != n {
 			t.Errorf("%d records and a bad one: got %d: %v", n, len(m.Records), err)
 		}
@@ -201,7 +201,7 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, err := s3event.Decode([]byte(c.body))
+			m, err := s3event.Decode(c.body)
 			if err == nil {
 				t.Fatalf("it was understood: %+v", m)
 			}
@@ -229,7 +229,7 @@ func TestDecodeErrorsAreBounded(t *testing.T) {
 		"many bad": `{"Records":[` + strings.Repeat("{},", s3event.MaxRecords-1) + `{}]}`,
 		"newlines": `{"Type":"` + strings.Repeat(`\n\u2028`, 1000) + `"}`,
 	} {
-		_, err := s3event.Decode([]byte(body))
+		_, err := s3event.Decode(body)
 		if err == nil {
 			t.Errorf("%s: it was understood", name)
 			continue

@@ -104,7 +104,7 @@ func (w *crashWorld) told() map[uuid.UUID]bool {
 			return told
 		}
 		for _, m := range out.Messages {
-			event, err := s3event.Decode([]byte(aws.ToString(m.Body)))
+			event, err := s3event.Decode(aws.ToString(m.Body))
 			w.must(err)
 			for _, r := range event.Records {
 				if id, ok := w.keys.ID(r.Key); ok {

@@ -36,7 +36,7 @@ func (r *modelRecord) add(messages []consumer.Message) {
 		}
 		r.bodies[m.ID] = m.Body
 		r.order = append(r.order, m.ID)
-		event, err := s3event.Decode([]byte(m.Body))
+		event, err := s3event.Decode(m.Body)
 		if err != nil {
 			continue // the consumer says so
 		}
