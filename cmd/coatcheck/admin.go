@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/coatcheck/coatcheck/internal/consumer"
 	"github.com/coatcheck/coatcheck/internal/overview"
 	"github.com/coatcheck/coatcheck/internal/queue"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
@@ -43,7 +42,7 @@ func (p *program) deadLetters(ctx context.Context, limit int) ([]rpc.DeadLetter,
 		return nil, err
 	}
 	var letters []rpc.DeadLetter
-	err = dead.Peek(ctx, limit, func(m consumer.Message) {
+	err = dead.Peek(ctx, limit, func(m queue.Seen) {
 		letters = append(letters, rpc.DeadLetter{
 			MessageID: m.ID, SentAt: m.SentAt, Receives: m.Receives, Body: m.Body, Reason: why(p.config.Bucket.Bucket, p.keys, m.Body),
 		})

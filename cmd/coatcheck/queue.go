@@ -65,7 +65,7 @@ func (c *queuePeek) Run(ctx context.Context, s streams) error {
 	table := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "MESSAGE\tSENT\tRECEIVES\tBYTES\tWHY")
 	shown := 0
-	err = dead.Peek(ctx, c.Limit, func(m consumer.Message) {
+	err = dead.Peek(ctx, c.Limit, func(m queue.Seen) {
 		shown++
 		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%.300q\n", m.ID, m.SentAt.Format(time.RFC3339), m.Receives, len(m.Body), why(c.Bucket, keys, m.Body))
 		if c.Body {

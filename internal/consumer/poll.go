@@ -87,7 +87,7 @@ func (c *Consumer) reportUnclear(it *item) {
 	c.metrics.messages.WithLabelValues("not_understood").Inc()
 	if c.unclear.add(it.ID) {
 		c.log.Warn("message not understood: it is left for the dead-letter queue",
-			"message", it.ID, "receives", it.Receives, "bytes", len(it.Body), "reason", it.unclear.Error())
+			"message", it.ID, "bytes", len(it.Body), "reason", it.unclear.Error())
 	}
 }
 

@@ -23,9 +23,6 @@ type Message struct {
 	ID      string
 	Receipt string // stands for this one delivery of it
 	Body    string
-	// Receives is how often it has been given out, this time included; 0 when the queue did not tell.
-	Receives int
-	SentAt   time.Time // zero when the queue did not tell
 }
 
 // Failure is one message with which something could not be done.

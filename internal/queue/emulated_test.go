@@ -66,9 +66,6 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil || len(got) != 3 {
 				t.Fatalf("received %+v: %v", got, err)
 			}
-			if got[0].Receives != 1 || time.Since(got[0].SentAt).Abs() > time.Hour {
-				t.Errorf("the first message is %+v", got[0])
-			}
 			if failures := q.Delete(t.Context(), []string{got[0].Receipt}); len(failures) != 0 {
 				t.Errorf("deleting: %+v", failures)
 			}

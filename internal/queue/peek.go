@@ -3,9 +3,11 @@ package queue
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
-	"github.com/coatcheck/coatcheck/internal/consumer"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 const (
@@ -18,9 +20,29 @@ const (
 	peekBack = 5 * time.Second
 )
 
+// Seen is a message that stays in the queue.
+type Seen struct {
+	ID, Body string
+	// Receives is how often it has been given out, this time included; 0 when the queue did not tell.
+	Receives int
+	SentAt   time.Time // zero when the queue did not tell
+}
+
+func seen(m types.Message) Seen {
+	s := Seen{ID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body)}
+	if n, err := strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)]); err == nil {
+		s.Receives = n
+	}
+	sent := m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)]
+	if ms, err := strconv.ParseInt(sent, 10, 64); err == nil {
+		s.SentAt = time.UnixMilli(ms).UTC()
+	}
+	return s
+}
+
 // Peek shows up to limit messages of the queue, which stay there, until ctx ends or there are no more. Each is hidden until all
 // have been seen, or the same ones would be given out again; and each look counts as a receive.
-func (q *Queue) Peek(ctx context.Context, limit int, show func(consumer.Message)) (err error) {
+func (q *Queue) Peek(ctx context.Context, limit int, show func(Seen)) (err error) {
 	var receipts []string
 	defer func() {
 		if len(receipts) == 0 {
@@ -33,7 +55,8 @@ func (q *Queue) Peek(ctx context.Context, limit int, show func(consumer.Message)
 		}
 	}()
 	for len(receipts) < limit {
-		messages, err := q.Receive(ctx, min(10, limit-len(receipts)), peekWait, PeekHidden)
+		messages, err := q.receive(ctx, limit-len(receipts), peekWait, PeekHidden,
+			types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp)
 		if err != nil {
 			return err
 		}
@@ -41,8 +64,8 @@ func (q *Queue) Peek(ctx context.Context, limit int, show func(consumer.Message)
 			return nil
 		}
 		for _, m := range messages {
-			receipts = append(receipts, m.Receipt)
-			show(m)
+			receipts = append(receipts, aws.ToString(m.ReceiptHandle))
+			show(seen(m))
 		}
 	}
 	return nil

@@ -5,7 +5,6 @@ package queue
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,40 +57,31 @@ var _ consumer.Queue = (*Queue)(nil)
 // The context should not be cancelled while a receive is on its way: messages that SQS has given out to a caller who
 // no longer listens stay hidden until their visibility timeout.
 func (q *Queue) Receive(ctx context.Context, max int, wait, visibility time.Duration) ([]consumer.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait+pollSlack)
-	defer cancel()
-	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl:            aws.String(q.url),
-		MaxNumberOfMessages: int32(min(max, batchSize)),
-		WaitTimeSeconds:     seconds(wait),
-		VisibilityTimeout:   seconds(visibility),
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
-			types.MessageSystemAttributeNameApproximateReceiveCount,
-			types.MessageSystemAttributeNameSentTimestamp,
-		},
-	})
+	received, err := q.receive(ctx, max, wait, visibility)
 	if err != nil {
-		return nil, fmt.Errorf("receiving from SQS: %w", err)
+		return nil, err
 	}
-	messages := make([]consumer.Message, 0, len(out.Messages))
-	for _, m := range out.Messages {
-		messages = append(messages, message(m))
+	messages := make([]consumer.Message, len(received))
+	for i, m := range received {
+		messages[i] = consumer.Message{ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body)}
 	}
 	return messages, nil
 }
 
-func message(m types.Message) consumer.Message {
-	out := consumer.Message{
-		ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body),
+func (q *Queue) receive(ctx context.Context, max int, wait, visibility time.Duration, attributes ...types.MessageSystemAttributeName) ([]types.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait+pollSlack)
+	defer cancel()
+	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:                    aws.String(q.url),
+		MaxNumberOfMessages:         int32(min(max, batchSize)),
+		WaitTimeSeconds:             seconds(wait),
+		VisibilityTimeout:           seconds(visibility),
+		MessageSystemAttributeNames: attributes,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("receiving from SQS: %w", err)
 	}
-	if n, err := strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)]); err == nil {
-		out.Receives = n
-	}
-	sent := m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)]
-	if ms, err := strconv.ParseInt(sent, 10, 64); err == nil {
-		out.SentAt = time.UnixMilli(ms).UTC()
-	}
-	return out
+	return out.Messages, nil
 }
 
 // seconds returns d in whole seconds, rounded up.
