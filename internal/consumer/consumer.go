@@ -7,7 +7,7 @@
 //	   └───────────┴────────────┴── heartbeats, from receive to acknowledgement
 //
 // A poller receives up to ten messages and decodes them. A writer takes what waits, as much as fits one statement, and
-// records it. A deleter acknowledges what was recorded. Every hand-over is bounded, so that a slow database stops the
+// records it; while another one does, it waits for its turn or until its own statement is full. A deleter acknowledges what was recorded. Every hand-over is bounded, so that a slow database stops the
 // polling; meanwhile heartbeats keep what was received hidden, so that an outage costs no message one of its receives.
 //
 // What becomes of a message (R4):
@@ -59,6 +59,7 @@ type Consumer struct {
 	now     func() time.Time
 
 	handover chan []*item // from pollers to writers, as received
+	batches  *batches     // what writers make of it
 	acks     chan []*item // to deleters, at most ten at a time
 	beats    *heartbeats
 
@@ -118,6 +119,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	// Enough waits for a writer to fill its batch, and for the deleters of a batch not to hold up the next.
 	perBatch := (c.cfg.BatchSize + receiveSize - 1) / receiveSize
 	c.handover = make(chan []*item, max(c.cfg.Pollers, c.cfg.Writers*perBatch))
+	c.batches = newBatches(c.handover, c.cfg.BatchSize)
 	c.acks = make(chan []*item, 2*c.cfg.Writers*perBatch)
 	c.beats = newHeartbeats(c)
 

@@ -12,48 +12,17 @@ import (
 // write records what is handed over until there is nothing more to come. When ctx ends it finishes the batch that it
 // has begun and gives back the others.
 func (c *Consumer) write(ctx, work context.Context) {
-	var rest []*item
 	for {
-		batch, left, ok := c.gather(rest)
+		batch, done, ok := c.batches.next(ctx)
 		if !ok {
 			return
 		}
-		rest = left
 		if ctx.Err() != nil {
-			c.giveBack(slices.Concat(batch, rest))
-			rest = nil
-			continue
+			c.giveBack(batch)
+		} else {
+			c.commit(ctx, work, batch)
 		}
-		c.commit(ctx, work, batch)
-	}
-}
-
-// gather returns the next batch: what was left of the last hand-over and, without waiting for more, what else is
-// there, up to the size of a batch. It waits only when it has nothing. What no longer fits is returned as left. ok is
-// false when nothing more will come.
-func (c *Consumer) gather(rest []*item) (batch, left []*item, ok bool) {
-	if len(rest) == 0 {
-		if rest, ok = <-c.handover; !ok {
-			return nil, nil, false
-		}
-	}
-	landings := 0
-	for {
-		for i, it := range rest {
-			n := len(it.landings)
-			if len(batch) == c.cfg.BatchSize || len(batch) > 0 && landings+n > maxLandings {
-				return batch, rest[i:], true
-			}
-			batch, landings = append(batch, it), landings+n
-		}
-		select {
-		case rest, ok = <-c.handover:
-			if !ok {
-				return batch, nil, true
-			}
-		default:
-			return batch, nil, true
-		}
+		done()
 	}
 }
 
@@ -88,7 +57,7 @@ func (c *Consumer) isolate(ctx, work context.Context, batch []*item, err error) 
 		c.metrics.messages.WithLabelValues("refused").Inc()
 		if c.unclear.add(it.ID) {
 			c.log.Error("message refused by the database: it is left for the dead-letter queue",
-				"message", it.ID, "receives", it.Receives, "landings", len(it.landings), "error", err)
+				"message", it.ID, "landings", len(it.landings), "error", err)
 		}
 		return
 	}
