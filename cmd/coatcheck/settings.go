@@ -49,7 +49,7 @@ type apiSettings struct {
 type consumerSettings struct {
 	QueueURL          string        `name:"queue-url" env:"COATCHECK_QUEUE_URL" group:"Consumer" placeholder:"URL" help:"SQS queue with the bucket's notifications. Needed by the consumer role; with it the api role shows operators how deep it is, and dead letters."`
 	Pollers           int           `name:"pollers" env:"COATCHECK_POLLERS" default:"4" group:"Consumer" help:"Receive calls at a time; a process takes pollers × 10 / round trip messages a second."`
-	Writers           int           `name:"writers" env:"COATCHECK_WRITERS" default:"2" group:"Consumer" help:"Batches recorded at a time, each on a database connection of its own."`
+	Writers           int           `name:"writers" env:"COATCHECK_WRITERS" default:"2" group:"Consumer" help:"Batches recorded at a time at most, each on a database connection of its own."`
 	VisibilityTimeout time.Duration `name:"visibility-timeout" env:"COATCHECK_VISIBILITY_TIMEOUT" default:"30s" group:"Consumer" help:"How long a message stays hidden without a heartbeat. Shorter: the messages of a killed process come back sooner. Longer: fewer heartbeats."`
 	WaitTime          time.Duration `name:"wait-time" env:"COATCHECK_WAIT_TIME" default:"10s" group:"Consumer" help:"Long poll, at most 20s. Longer costs less while idle; shorter stops sooner."`
 }

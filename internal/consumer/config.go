@@ -19,13 +19,14 @@ type Config struct {
 	// Pollers is how many receive calls run at a time. Each brings at most ten messages, so that a process takes
 	// Pollers × 10 / round trip messages a second. Idle ones cost one request per WaitTime each.
 	Pollers int
-	// Writers is how many batches are recorded at a time, each on a database connection of its own.
+	// Writers is how many batches are recorded at a time at most, each on a database connection of its own. Batches that
+	// are not full are recorded in turn, by one of them.
 	Writers int
 	// Deleters is how many delete calls run at a time, of ten messages each. With fewer than Pollers, acknowledging
 	// becomes the bottleneck.
 	Deleters int
-	// BatchSize is the most messages in one batch. A batch never waits to become full: it takes what is there. A
-	// statement by itself costs Postgres as much as fifty rows do, so that beyond 300 it gains little, and a larger batch
+	// BatchSize is the most messages in one batch. A batch never waits to become full: it takes what is there, and what
+	// comes while the one before it is recorded. A statement by itself costs Postgres as much as fifty rows do, so that beyond 300 it gains little, and a larger batch
 	// holds its row locks longer.
 	BatchSize int
 	// VisibilityTimeout is how long a message stays hidden without a heartbeat. Shorter: the messages of a process

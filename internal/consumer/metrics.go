@@ -61,7 +61,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "coatcheck_consumer_in_flight", Help: "Messages received and not yet acknowledged.",
 		}),
 		batchLandings: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "coatcheck_consumer_batch_landings", Help: "Landings recorded by one statement.",
+			Name: "coatcheck_consumer_batch_landings", Help: "Landings recorded together.",
 			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
 		}),
 		landSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{

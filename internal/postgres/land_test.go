@@ -196,6 +196,32 @@ func TestLandABatch(t *testing.T) {
 	}
 }
 
+// TestLandInPart: when what has to be judged cannot be recorded, what landed on PENDING has landed, is counted once, and is
+// a duplicate when all of it is tried again.
+func TestLandInPart(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	pending, uploaded := f.create(t), f.bring(t, media.StateUploaded)
+	batch := []media.Landing{landing(pending), landing(uploaded, func(l *media.Landing) { l.Sequencer, l.ETag = "2", "e2" })}
+	counted := f.count(t, "coatcheck_landings_total", "notification", "landed")
+	for range 2 {
+		if got, err := f.Land(t.Context(), media.SourceNotification, batch); err == nil || got != nil {
+			t.Fatalf("a sequencer of one digit was recorded: %v", got)
+		}
+	}
+	if a, b := f.get(t, pending.ID), f.get(t, uploaded.ID); a.State != media.StateUploaded || b.ETag != "e1" {
+		t.Errorf("they are %s and %+v", a.State, b)
+	}
+	if n := f.count(t, "coatcheck_landings_total", "notification", "landed") - counted; n != 1 {
+		t.Errorf("the landing was counted %v times", n)
+	}
+	batch[1].Sequencer = seq("02")
+	got, err := f.Land(t.Context(), media.SourceNotification, batch)
+	if err != nil || got[0].Verdict != media.VerdictDuplicate || got[1].Verdict != media.VerdictReplaced {
+		t.Errorf("tried again: %+v, %v", got, err)
+	}
+}
+
 // TestLandWithoutSource: what has no source is not recorded, and what has no id is nobody's.
 func TestLandWithoutSource(t *testing.T) {
 	t.Parallel()

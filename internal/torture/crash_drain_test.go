@@ -9,7 +9,9 @@ import (
 // crashSlow is how long a batch is held up in stories about what happens meanwhile.
 const crashSlow = 900 * time.Millisecond
 
-func crashLanding(e proxyEffect) bool { return strings.HasPrefix(e.Name, "SELECT coatcheck.land_pending") }
+func crashLanding(e proxyEffect) bool {
+	return strings.HasPrefix(e.Name, "SELECT coatcheck.land_pending")
+}
 
 // crashHeartbeat is a batch that takes so long that its messages are hidden anew meanwhile.
 func crashHeartbeat(w *crashWorld) {
