@@ -106,7 +106,8 @@ func sqlState(err error) string {
 
 // unusable explains an error that the operator can mend.
 func unusable(err error) error {
-	if sqlState(err) == "42P01" || sqlState(err) == "3F000" {
+	switch sqlState(err) {
+	case "42P01", "3F000", "42883": // a table, the schema or a function is not there
 		return fmt.Errorf("%w; run `coatcheck migrate up` first", err)
 	}
 	return err

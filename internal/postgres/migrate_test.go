@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/uptrace/bun"
 
+	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/pgtest"
 	"github.com/coatcheck/coatcheck/internal/postgres"
 )
@@ -207,6 +208,13 @@ func TestSchemaIsMissing(t *testing.T) {
 	}
 	if err := postgres.CheckSchema(t.Context(), db); err == nil || !strings.Contains(err.Error(), "coatcheck migrate up") {
 		t.Errorf("one version behind: %v", err)
+	}
+	if _, err := db.ExecContext(t.Context(), "DROP FUNCTION IF EXISTS coatcheck.land_pending"); err != nil { // as some versions behind
+		t.Fatal(err)
+	}
+	_, err := store.Land(t.Context(), media.SourceNotification, []media.Landing{landing(draft())})
+	if err == nil || !strings.Contains(err.Error(), "coatcheck migrate up") || postgres.Refused(err) {
+		t.Errorf("landing, some versions behind: %v", err)
 	}
 }
 
