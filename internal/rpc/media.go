@@ -42,7 +42,7 @@ func (s *medias) BatchConfirmMedia(ctx context.Context, req *connect.Request[coa
 	seen := make(map[uuid.UUID]bool, len(claims))
 	for i, item := range req.Msg.GetItems() {
 		claims[i] = toClaim(item)
-		if seen[claims[i].MediaID] { // the rule in the proto compares texts; "A" and "a" are one id
+		if seen[claims[i].MediaID] { // no rule in the proto, which would compare texts: "A" and "a" are one id
 			return nil, media.Invalid("items", "items.distinct", "a media may occur only once in a batch")
 		}
 		seen[claims[i].MediaID] = true

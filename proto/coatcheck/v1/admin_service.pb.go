@@ -1364,10 +1364,9 @@ const file_coatcheck_v1_admin_service_proto_rawDesc = "" +
 	"\x10_max_stray_shareB\x10\n" +
 	"\x0e_delete_budget\"O\n" +
 	"\x16StartReconcileResponse\x125\n" +
-	"\treconcile\x18\x01 \x01(\v2\x17.coatcheck.v1.ReconcileR\treconcile\"\x91\x02\n" +
-	"\x13GetReconcileRequest\x12\xf9\x01\n" +
-	"\freconcile_id\x18\x01 \x01(\tB\xd5\x01\xbaH\xd1\x01\xba\x01\xcd\x01\n" +
-	"\x11reconcile_id.form\x12dmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as StartReconcile returned it, or empty\x1aRthis == '' || this.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\vreconcileId\"M\n" +
+	"\treconcile\x18\x01 \x01(\v2\x17.coatcheck.v1.ReconcileR\treconcile\"E\n" +
+	"\x13GetReconcileRequest\x12.\n" +
+	"\freconcile_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\vreconcileId\"M\n" +
 	"\x14GetReconcileResponse\x125\n" +
 	"\treconcile\x18\x01 \x01(\v2\x17.coatcheck.v1.ReconcileR\treconcile\"8\n" +
 	"\x15ListReconcilesRequest\x12\x1f\n" +
@@ -1375,15 +1374,14 @@ const file_coatcheck_v1_admin_service_proto_rawDesc = "" +
 	"\x16ListReconcilesResponse\x127\n" +
 	"\n" +
 	"reconciles\x18\x01 \x03(\v2\x17.coatcheck.v1.ReconcileR\n" +
-	"reconciles\"\xfb\x02\n" +
+	"reconciles\"\xaf\x01\n" +
 	"\x11ListStraysRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tpageToken\x12\x18\n" +
-	"\aremoved\x18\x03 \x01(\bR\aremoved\x12\xf9\x01\n" +
-	"\freconcile_id\x18\x04 \x01(\tB\xd5\x01\xbaH\xd1\x01\xba\x01\xcd\x01\n" +
-	"\x11reconcile_id.form\x12dmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as StartReconcile returned it, or empty\x1aRthis == '' || this.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\vreconcileId\"i\n" +
+	"\aremoved\x18\x03 \x01(\bR\aremoved\x12.\n" +
+	"\freconcile_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\vreconcileId\"i\n" +
 	"\x12ListStraysResponse\x12+\n" +
 	"\x06strays\x18\x01 \x03(\v2\x13.coatcheck.v1.StrayR\x06strays\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
@@ -1394,10 +1392,9 @@ const file_coatcheck_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tpageToken\"n\n" +
 	"\x13ListMissingResponse\x12/\n" +
 	"\amissing\x18\x01 \x03(\v2\x15.coatcheck.v1.MissingR\amissing\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcb\x02\n" +
-	"\x13ListFindingsRequest\x12\xe1\x01\n" +
-	"\freconcile_id\x18\x01 \x01(\tB\xbd\x01\xbaH\xb9\x01\xba\x01\xb5\x01\n" +
-	"\x11reconcile_id.form\x12Zmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as StartReconcile returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\vreconcileId\x12'\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x94\x01\n" +
+	"\x13ListFindingsRequest\x12+\n" +
+	"\freconcile_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\vreconcileId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +

@@ -734,36 +734,32 @@ var File_coatcheck_v1_media_service_proto protoreflect.FileDescriptor
 
 const file_coatcheck_v1_media_service_proto_rawDesc = "" +
 	"\n" +
-	" coatcheck/v1/media_service.proto\x12\fcoatcheck.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18coatcheck/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc6\x03\n" +
-	"\x13ConfirmMediaRequest\x12\xd3\x01\n" +
-	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\x12\xd8\x01\n" +
+	" coatcheck/v1/media_service.proto\x12\fcoatcheck.v1\x1a\x1bbuf/validate/validate.proto\x1a\x18coatcheck/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\"\x95\x02\n" +
+	"\x13ConfirmMediaRequest\x12#\n" +
+	"\bmedia_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\amediaId\x12\xd8\x01\n" +
 	"\x05claim\x18\x02 \x01(\tB\xc1\x01\xbaH\xbd\x01\xba\x01\xb9\x01\n" +
 	"\n" +
 	"claim.form\x12^must name what holds the media, such as \"post/123\": 1 to 200 characters, no control characters\x1aKsize(this) >= 1 && size(this) <= 200 && !this.matches('[\\\\x00-\\\\x1f\\\\x7f]')R\x05claim\"A\n" +
 	"\x14ConfirmMediaResponse\x12)\n" +
-	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xbd\x01\n" +
-	"\x18BatchConfirmMediaRequest\x12\xa0\x01\n" +
-	"\x05items\x18\x01 \x03(\v2!.coatcheck.v1.ConfirmMediaRequestBg\xbaHd\xba\x01Z\n" +
-	"\x0eitems.distinct\x12&a media may occur only once in a batch\x1a this.map(i, i.media_id).unique()\x92\x01\x04\b\x01\x10dR\x05items\"F\n" +
+	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"_\n" +
+	"\x18BatchConfirmMediaRequest\x12C\n" +
+	"\x05items\x18\x01 \x03(\v2!.coatcheck.v1.ConfirmMediaRequestB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x05items\"F\n" +
 	"\x19BatchConfirmMediaResponse\x12)\n" +
-	"\x05media\x18\x01 \x03(\v2\x13.coatcheck.v1.MediaR\x05media\"\xc6\x03\n" +
-	"\x13ReleaseMediaRequest\x12\xd3\x01\n" +
-	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\x12\xd8\x01\n" +
+	"\x05media\x18\x01 \x03(\v2\x13.coatcheck.v1.MediaR\x05media\"\x95\x02\n" +
+	"\x13ReleaseMediaRequest\x12#\n" +
+	"\bmedia_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\amediaId\x12\xd8\x01\n" +
 	"\x05claim\x18\x02 \x01(\tB\xc1\x01\xbaH\xbd\x01\xba\x01\xb9\x01\n" +
 	"\n" +
 	"claim.form\x12^must name what holds the media, such as \"post/123\": 1 to 200 characters, no control characters\x1aKsize(this) >= 1 && size(this) <= 200 && !this.matches('[\\\\x00-\\\\x1f\\\\x7f]')R\x05claim\"A\n" +
 	"\x14ReleaseMediaResponse\x12)\n" +
-	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xea\x01\n" +
-	"\x12DeleteMediaRequest\x12\xd3\x01\n" +
-	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\"@\n" +
+	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"9\n" +
+	"\x12DeleteMediaRequest\x12#\n" +
+	"\bmedia_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\amediaId\"@\n" +
 	"\x13DeleteMediaResponse\x12)\n" +
-	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xe7\x01\n" +
-	"\x0fGetMediaRequest\x12\xd3\x01\n" +
-	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\"=\n" +
+	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"6\n" +
+	"\x0fGetMediaRequest\x12#\n" +
+	"\bmedia_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\amediaId\"=\n" +
 	"\x10GetMediaResponse\x12)\n" +
 	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xbe\x01\n" +
 	"\x10ListMediaRequest\x12'\n" +
@@ -775,10 +771,9 @@ const file_coatcheck_v1_media_service_proto_rawDesc = "" +
 	"\x05owner\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05owner\"f\n" +
 	"\x11ListMediaResponse\x12)\n" +
 	"\x05media\x18\x01 \x03(\v2\x13.coatcheck.v1.MediaR\x05media\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xac\x02\n" +
-	"\x15CreateDownloadRequest\x12\xd3\x01\n" +
-	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\x12=\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"{\n" +
+	"\x15CreateDownloadRequest\x12#\n" +
+	"\bmedia_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\amediaId\x12=\n" +
 	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x04\b\x80\xf5$2\x02\b\x01R\x03ttl\"R\n" +
 	"\x16CreateDownloadResponse\x128\n" +

@@ -569,20 +569,17 @@ const file_coatcheck_v1_upload_service_proto_rawDesc = "" +
 	"\auploads\x18\x01 \x03(\v2!.coatcheck.v1.CreateUploadRequestB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\auploads\"Z\n" +
 	"\x1aBatchCreateUploadsResponse\x12<\n" +
-	"\auploads\x18\x01 \x03(\v2\".coatcheck.v1.CreateUploadResponseR\auploads\"\xe8\x01\n" +
-	"\x10GetUploadRequest\x12\xd3\x01\n" +
-	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\">\n" +
+	"\auploads\x18\x01 \x03(\v2\".coatcheck.v1.CreateUploadResponseR\auploads\"7\n" +
+	"\x10GetUploadRequest\x12#\n" +
+	"\bmedia_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\amediaId\">\n" +
 	"\x11GetUploadResponse\x12)\n" +
-	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xf7\x01\n" +
-	"\x12WatchUploadRequest\x12\xe0\x01\n" +
-	"\tmedia_ids\x18\x01 \x03(\tB\xc2\x01\xbaH\xbe\x01\x92\x01\xba\x01\b\x01\x10d\"\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\bmediaIds\"@\n" +
+	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"D\n" +
+	"\x12WatchUploadRequest\x12.\n" +
+	"\tmedia_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x01\x10d\"\x05r\x03\xb0\x01\x01R\bmediaIds\"@\n" +
 	"\x13WatchUploadResponse\x12)\n" +
-	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\"\xeb\x01\n" +
-	"\x13CancelUploadRequest\x12\xd3\x01\n" +
-	"\bmedia_id\x18\x01 \x01(\tB\xb7\x01\xbaH\xb3\x01\xba\x01\xaf\x01\n" +
-	"\rmedia_id.form\x12Xmust be a UUID such as 01936b2e-7a40-7c3e-9d0f-1f2e3d4c5b6a, as CreateUpload returned it\x1aDthis.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\amediaId\"A\n" +
+	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media\":\n" +
+	"\x13CancelUploadRequest\x12#\n" +
+	"\bmedia_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\amediaId\"A\n" +
 	"\x14CancelUploadResponse\x12)\n" +
 	"\x05media\x18\x01 \x01(\v2\x13.coatcheck.v1.MediaR\x05media2\xe3\x03\n" +
 	"\rUploadService\x12Z\n" +
