@@ -236,6 +236,7 @@ func explainPrepared(t *testing.T, db *bun.DB, s statement, runs int) plan {
 
 var (
 	hitsPattern   = regexp.MustCompile(`shared(?: hit=(\d+))?(?: read=(\d+))?`)
+	joinedPattern = regexp.MustCompile(`Rows Removed by Join Filter: (\d+)`)
 	actualPattern = regexp.MustCompile(`actual time=[\d.]+\.\.([\d.]+) rows=(\d+)`)
 )
 
@@ -334,5 +335,8 @@ func checkPlan(t *testing.T, s statement, p plan) {
 	t.Helper()
 	if strings.Contains(p.text, "Seq Scan on media") || !strings.Contains(p.text, s.index) {
 		t.Errorf("%s: want index %q and no scan of the table:\n%s", s.name, s.index, p.text)
+	}
+	if m := joinedPattern.FindStringSubmatch(p.text); m != nil && len(m[1]) > 3 {
+		t.Errorf("%s: it holds every row of a batch against every other:\n%s", s.name, p.text)
 	}
 }

@@ -160,12 +160,19 @@ func (s *Store) FinishDeleting(ctx context.Context, ms []*media.Media) (finished
 	return finished, nil
 }
 
+// retrySQL has what each row is to hold next to the lock on it: joined later, Postgres would look through all of them for
+// each row.
 const retrySQL = `
-WITH leased AS MATERIALIZED (` + stillLeased + `)
+WITH leased AS MATERIALIZED (
+	SELECT m.id, l.due_at, l.error FROM coatcheck.media AS m
+	JOIN unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[]) AS l (id, revision, due_at, error)
+		ON m.id = l.id AND m.revision = l.revision
+	ORDER BY m.id
+	FOR UPDATE OF m
+)
 UPDATE coatcheck.media AS m
-SET due_at = f.due_at, last_error = f.error, revision = m.revision + 1
-FROM leased JOIN unnest($1::uuid[], $3::timestamptz[], $4::text[]) AS f (id, due_at, error) USING (id)
-WHERE m.id = leased.id AND m.state IN ('deleting', 'deleted')`
+SET due_at = leased.due_at, last_error = leased.error, revision = m.revision + 1
+FROM leased WHERE m.id = leased.id AND m.state IN ('deleting', 'deleted')`
 
 // RetryDeleting records why leased DELETING media and tombstones could not be deleted (LastError), and when to try again (DueAt).
 func (s *Store) RetryDeleting(ctx context.Context, ms []*media.Media) error {
