@@ -13,6 +13,10 @@ type Config struct {
 	// BatchSize is how many media are leased at a time, and how many keys go into one DeleteObjects call: at most 1000,
 	// which is S3's limit. A smaller one loses less when a process is killed, and costs more statements and calls.
 	BatchSize int
+	// Concurrency is how many batches are worked on at a time when there is more than one of them: one waits for S3 while
+	// another asks Postgres. More end a long backlog sooner, and take more of the rate that S3 allows, 3,500 deletions a
+	// second and prefix; it answers SlowDown to what is above it, which is tried again later.
+	Concurrency int
 	// HeadConcurrency is how many HEADs of a batch run at a time. More make a backlog of uploads that never came end
 	// sooner, and take more of the rate that S3 allows the bucket, 5,500 a second and prefix.
 	HeadConcurrency int
@@ -33,13 +37,14 @@ type Config struct {
 // DefaultConfig returns the config that suits most.
 func DefaultConfig() Config {
 	return Config{
-		BatchSize: 1000, HeadConcurrency: 32, Lease: 2 * time.Minute, PassLimit: 10 * time.Minute,
+		BatchSize: 1000, Concurrency: 2, HeadConcurrency: 32, Lease: 2 * time.Minute, PassLimit: 10 * time.Minute,
 		Backoff: backoff.Policy{Base: time.Minute, Max: time.Hour}, Schedule: schedule.Every(time.Minute),
 	}
 }
 
 const (
 	maxBatchSize       = 1000 // of DeleteObjects
+	maxConcurrency     = 64
 	maxHeadConcurrency = 1024
 	// minLease leaves S3 the time to answer, with the SDK's retries.
 	minLease = 10 * time.Second
@@ -49,6 +54,8 @@ func (c Config) check() error {
 	switch {
 	case c.BatchSize < 1 || c.BatchSize > maxBatchSize:
 		return fmt.Errorf("sweep batch size is %d, must be from 1 to %d", c.BatchSize, maxBatchSize)
+	case c.Concurrency < 1 || c.Concurrency > maxConcurrency:
+		return fmt.Errorf("sweep concurrency is %d, must be from 1 to %d", c.Concurrency, maxConcurrency)
 	case c.HeadConcurrency < 1 || c.HeadConcurrency > maxHeadConcurrency:
 		return fmt.Errorf("sweep HEAD concurrency is %d, must be from 1 to %d", c.HeadConcurrency, maxHeadConcurrency)
 	case c.Lease < minLease:

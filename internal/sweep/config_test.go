@@ -14,6 +14,8 @@ func TestConfigIsChecked(t *testing.T) {
 	for want, change := range map[string]func(*sweep.Config){
 		"batch size is 0":       func(c *sweep.Config) { c.BatchSize = 0 },
 		"batch size is 1001":    func(c *sweep.Config) { c.BatchSize = 1001 },
+		"concurrency is 0":      func(c *sweep.Config) { c.Concurrency = 0 },
+		"concurrency is 65":     func(c *sweep.Config) { c.Concurrency = 65 },
 		"HEAD concurrency is 0": func(c *sweep.Config) { c.HeadConcurrency = 0 },
 		"lease is 1s":           func(c *sweep.Config) { c.Lease = time.Second },
 		"pass limit is 0s":      func(c *sweep.Config) { c.PassLimit = 0 },

@@ -3,9 +3,11 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/sweep"
@@ -94,8 +96,8 @@ func TestTwoSweepers(t *testing.T) {
 			}
 		}
 	}
-	if most := objects.most.Load(); most > 8 {
-		t.Errorf("%d HEADs at a time by two sweepers of 4", most)
+	if most := objects.most.Load(); most > 2*2*4 {
+		t.Errorf("%d HEADs at a time by two sweepers with two batches of 4", most)
 	}
 	if there := w.there(t); len(there) != n {
 		t.Errorf("the bucket has %d objects", len(there))
@@ -109,6 +111,52 @@ func TestTwoSweepers(t *testing.T) {
 		if m := w.get(t, m); m.State != media.StateDeleted {
 			t.Errorf("one that was never uploaded is %s", m.State)
 		}
+	}
+}
+
+// TestBatchesSideBySide: while S3 deletes for one batch another is worked on, and an error of both is told once.
+func TestBatchesSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const size = 5
+	ms := w.create(t, 3*size)
+	w.put(t, ms...)
+	w.land(t, "01", ms...)
+	w.Advance(windows.Claim)
+
+	calls, met := atomic.Int64{}, make(chan struct{})
+	objects := eventfulObjects{Objects: w.objects, afterDelete: func(ctx context.Context) {
+		switch calls.Add(1) {
+		case 1: // it is not known yet that there is more than one batch
+			return
+		case 3:
+			close(met)
+		}
+		select {
+		case <-met:
+		case <-time.After(10 * time.Second):
+			t.Error("there was no other batch")
+		}
+	}}
+	fails := func() error {
+		if calls.Load() > 1 {
+			return errCrash
+		}
+		return nil
+	}
+	r, err := w.sweeper(t, func(p *parts) {
+		p.BatchSize, p.objects, p.store = size, objects, faultyStore{Store: w.store, finish: fails}
+	}).RunOnce(t.Context())
+	if r != (sweep.Result{Unclaimed: 3 * size, Deleted: size, DeletedBytes: size * int64(len(content)), Incomplete: true}) {
+		t.Errorf("the pass did %+v", r)
+	}
+	if err == nil || strings.Count(err.Error(), errCrash.Error()) != 1 {
+		t.Errorf("the error is %v", err)
+	}
+	w.Advance(sweep.DefaultConfig().Lease)
+	w.pass(t, sweep.Result{Deleted: 2 * size})
+	if there := w.there(t); len(there) != 0 {
+		t.Errorf("the bucket has %v", there)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -86,31 +87,75 @@ func (s *Sweeper) phases() []phase {
 }
 
 // rounds does one batch of each phase after another, so that a long backlog of one class does not hold up the next,
-// and goes round until no phase has more.
-func (s *Sweeper) rounds(ctx context.Context, phases []phase) (r Result, _ error) {
-	var errs []error
-	for again := true; again; {
-		again = false
-		var going []phase
-		for _, p := range phases {
-			if ctx.Err() != nil {
-				r.Incomplete = true
-				return r, errors.Join(errs...)
-			}
-			var done Result
-			more, err := p.batch(ctx, &done)
-			s.metrics.did(done)
-			r.add(done)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
-				r.Incomplete = true
-				continue
-			}
-			going, again = append(going, p), again || more
-		}
-		phases = going
+// and goes round until no phase has more. When one round was not enough, several go on side by side.
+func (s *Sweeper) rounds(ctx context.Context, phases []phase) (Result, error) {
+	w := &work{phases: phases, ended: make([]bool, len(phases))}
+	if !s.round(ctx, w) {
+		return w.result, errors.Join(w.errs...)
 	}
-	return r, errors.Join(errs...)
+	var wg sync.WaitGroup
+	for range s.config.Concurrency {
+		wg.Go(func() {
+			for s.round(ctx, w) {
+			}
+		})
+	}
+	wg.Wait()
+	return w.result, errors.Join(w.errs...)
+}
+
+// work is what the rounds of a pass have in common.
+type work struct {
+	phases []phase
+
+	mu     sync.Mutex
+	ended  []bool // phases, by an error
+	result Result
+	errs   []error
+}
+
+// round does one batch of each phase that no error has ended, and reports whether more may be due.
+func (s *Sweeper) round(ctx context.Context, w *work) (again bool) {
+	for n, p := range w.phases {
+		if w.isEnded(n) {
+			continue
+		}
+		if ctx.Err() != nil {
+			w.did(Result{Incomplete: true})
+			return false
+		}
+		var done Result
+		more, err := p.batch(ctx, &done)
+		s.metrics.did(done)
+		w.did(done)
+		if err != nil {
+			w.end(n, err)
+		}
+		again = again || more && err == nil
+	}
+	return again
+}
+
+func (w *work) isEnded(n int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended[n]
+}
+
+func (w *work) did(r Result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.result.add(r)
+}
+
+// end keeps the first error of a phase: what fails in one batch fails in the one beside it.
+func (w *work) end(n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.result.Incomplete = true
+	if !w.ended[n] {
+		w.ended[n], w.errs = true, append(w.errs, fmt.Errorf("%s: %w", w.phases[n].name, err))
+	}
 }
 
 // recordLimit bounds the time that it takes to record what a batch has done, which is not given up when the pass is.

@@ -171,7 +171,7 @@ func (h *history) opSweep(t *rapid.T) modelOp {
 
 func (h *history) sweep(batch int, then *meanwhile) {
 	s, err := h.newSweeper(h.store, meanwhileObjects{h.objects, then}, func(c *sweep.Config) {
-		c.BatchSize, c.HeadConcurrency = batch, 1 // one after another, so that it goes the same way the next time
+		c.BatchSize, c.Concurrency, c.HeadConcurrency = batch, 1, 1 // one after another, so that it goes the same way the next time
 	})
 	if err != nil {
 		h.found("%v", err)
