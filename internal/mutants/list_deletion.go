@@ -50,7 +50,7 @@ func deletionMutants() []mutant {
 		},
 		{
 			name: "failed-deletion-forgotten", rule: "R6", breaks: "why a deletion failed is not written down, and nobody sees it",
-			edits: []edit{{sweepSQL, "SET due_at = f.due_at, last_error = f.error, revision", "SET due_at = f.due_at, revision"}},
+			edits: []edit{{sweepSQL, "SET due_at = leased.due_at, last_error = leased.error, revision", "SET due_at = leased.due_at, revision"}},
 			test:  suite{"./internal/sweep", "TestBackOff"},
 		},
 		{

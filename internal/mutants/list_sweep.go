@@ -29,7 +29,12 @@ func sweepMutants() []mutant {
 		},
 		{
 			name: "sweep-without-fence", rule: "R1", breaks: "what was decided about one revision of a row is done to the next",
-			edits: []edit{{sweepSQL, "ON m.id = l.id AND m.revision = l.revision", "ON m.id = l.id"}},
+			edits: []edit{{sweepSQL, "(id, revision) ON m.id = l.id AND m.revision = l.revision", "(id, revision) ON m.id = l.id"}},
+			test:  suite{"./internal/postgres", "TestWhatWasLeasedMayChange"},
+		},
+		{
+			name: "retry-without-fence", rule: "R2", breaks: "an object that landed while its deletion failed waits for the back-off",
+			edits: []edit{{sweepSQL, "\t\tON m.id = l.id AND m.revision = l.revision\n", "\t\tON m.id = l.id\n"}},
 			test:  suite{"./internal/postgres", "TestWhatWasLeasedMayChange"},
 		},
 		{
