@@ -176,6 +176,17 @@ func (s *site) emulator(ctx context.Context) (*awsServer, error) {
 	return a, nil
 }
 
+// slow is the same with an S3 whose calls take longer.
+func (a *awsServer) slow(ctx context.Context) (*awsServer, error) {
+	cfg, err := clientConfig(ctx, a.delayed)
+	if err != nil {
+		return nil, err
+	}
+	slow := *a
+	slow.s3 = awsclient.S3(cfg)
+	return &slow, nil
+}
+
 // clientConfig is that of clients as the product makes them.
 func clientConfig(ctx context.Context, endpoint string) (aws.Config, error) {
 	return awsclient.Load(ctx, awsclient.Config{

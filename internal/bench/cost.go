@@ -203,7 +203,7 @@ func (c *costs) unclaimed(ctx context.Context, from uuid.UUID) error {
 		}); err != nil {
 			return err
 		}
-		if _, err := c.sweep(ctx); err != nil {
+		if _, err := c.sweep(ctx, c.aws.plain); err != nil {
 			return err
 		}
 	}

@@ -119,6 +119,10 @@ func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(
 		if err := p.With(ctx, func(db *pgx.Conn) error { return dueAgain(ctx, db) }); err != nil {
 			return search{}, err
 		}
+		// The first has to fetch what VACUUM, which has just read all of a large table, pushed out of the processor's caches.
+		if _, err := store.Due(ctx, media.StatePending, nil, sweepBatch); err != nil {
+			return search{}, err
+		}
 		began := time.Now()
 		found, err := store.Due(ctx, media.StatePending, nil, sweepBatch)
 		if err != nil {

@@ -13,26 +13,16 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
 const (
-	// sweepBatch is how many media coatcheck sweeps at a time, and sweepHeads how many HEADs of them it has under way.
-	sweepBatch, sweepHeads = 1000, 32
-
-	bareExpireSQL = `
-	UPDATE coatcheck.media SET state = 'deleting', reason = $2, deleting_at = $3, due_at = $3, revision = revision + 1
-	WHERE id = ANY ($1::uuid[])`
-	bareFinishSQL = `
-	UPDATE coatcheck.media SET state = 'deleted', deleted_at = $2, due_at = $3, revision = revision + 1
-	WHERE id = ANY ($1::uuid[])`
+	// sweepBatch is how many media are in a batch of coatcheck's, sweepHeads how many HEADs of them it has under way, and
+	// sweepBatches how many batches it works on at a time.
+	sweepBatch, sweepHeads, sweepBatches = 1000, 32, 2
 )
 
 // The classes of expired media.
@@ -45,9 +35,15 @@ const (
 // are gone. It does not pay for how long a process takes to start, which is what a sweep of nothing takes.
 type sweeps struct {
 	*site
-	next       int // the number of the first media of the next turn
-	nothing    []time.Duration
-	ours, bare map[string][]time.Duration // by class
+	next  int // the number of the first media of the next turn
+	times map[swept][]time.Duration
+}
+
+// swept is what takes some time: a class, or nothing, swept by somebody at an endpoint.
+type swept struct {
+	class   string
+	bare    bool // not by coatcheck, but by the calls alone
+	delayed bool
 }
 
 // measureSweep measures both classes, and how long it takes to find what is due.
@@ -58,21 +54,29 @@ func measureSweep(ctx context.Context, s *site, out io.Writer) ([]line, error) {
 	if _, err := s.emulator(ctx); err != nil {
 		return nil, err
 	}
-	f := &sweeps{site: s, next: s.config.size, ours: map[string][]time.Duration{}, bare: map[string][]time.Duration{}}
+	f := &sweeps{site: s, next: s.config.size, times: map[swept][]time.Duration{}}
 	for range s.config.runs {
-		took, err := s.sweep(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f.nothing = append(f.nothing, took)
-		for _, class := range []string{unclaimed, neverUploaded} {
-			if err := f.turn(ctx, "coatcheck", class, f.ours, func([]uuid.UUID) (time.Duration, error) { return s.sweep(ctx) }); err != nil {
+		for _, endpoint := range []string{s.aws.plain, s.aws.delayed} {
+			delayed := endpoint == s.aws.delayed
+			took, err := s.sweep(ctx, endpoint)
+			if err != nil {
 				return nil, err
 			}
-			if err := f.turn(ctx, "bare calls", class, f.bare, func(ids []uuid.UUID) (time.Duration, error) {
-				return f.sweepBarely(ctx, class, ids)
-			}); err != nil {
-				return nil, err
+			nothing := swept{delayed: delayed}
+			f.times[nothing] = append(f.times[nothing], took)
+			for _, class := range []string{unclaimed, neverUploaded} {
+				ours := func([]uuid.UUID) (time.Duration, error) { return s.sweep(ctx, endpoint) }
+				if err := f.turn(ctx, swept{class: class, delayed: delayed}, ours); err != nil {
+					return nil, err
+				}
+				if delayed {
+					err = f.turnOfCalls(ctx, class)
+				} else {
+					err = f.turn(ctx, swept{class: class, bare: true}, func(ids []uuid.UUID) (time.Duration, error) { return f.sweepBarely(ctx, class, ids) })
+				}
+				if err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
@@ -83,8 +87,8 @@ func measureSweep(ctx context.Context, s *site, out io.Writer) ([]line, error) {
 	return append(f.report(out), found...), nil
 }
 
-// sweep runs `coatcheck sweep` once, and returns how long it took from beginning to end.
-func (s *site) sweep(ctx context.Context) (time.Duration, error) {
+// sweep runs `coatcheck sweep` once, with S3 at an endpoint, and returns how long it took from beginning to end.
+func (s *site) sweep(ctx context.Context, endpoint string) (time.Duration, error) {
 	program, err := filepath.Abs(s.config.coatcheck)
 	if err != nil {
 		return 0, err
@@ -92,7 +96,7 @@ func (s *site) sweep(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "sweep", "--log-level", "warn")
-	cmd.Env = rig.Environment(append(rig.Credentials(), s.environment()...)...)
+	cmd.Env = rig.Environment(append(rig.Credentials(), append(s.environment(), "COATCHECK_AWS_ENDPOINT="+endpoint)...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for this process, which ends it
 	began := time.Now()
 	output, err := cmd.CombinedOutput()
@@ -102,13 +106,19 @@ func (s *site) sweep(ctx context.Context) (time.Duration, error) {
 	return time.Since(began), nil
 }
 
-// turn makes media that are due, lets somebody sweep them, looks at what became of them, and removes them.
-func (f *sweeps) turn(ctx context.Context, who, class string, results map[string][]time.Duration, sweep func([]uuid.UUID) (time.Duration, error)) error {
+// take returns the ids of the next media.
+func (f *sweeps) take() []uuid.UUID {
 	ids := make([]uuid.UUID, f.config.count)
 	for i := range ids {
 		ids[i] = rig.ID(f.next + i)
 	}
 	f.next += len(ids)
+	return ids
+}
+
+// turn makes media that are due, lets somebody sweep them, looks at what became of them, and removes them.
+func (f *sweeps) turn(ctx context.Context, what swept, sweep func([]uuid.UUID) (time.Duration, error)) error {
+	ids, class := f.take(), what.class
 	return f.db.With(ctx, func(db *pgx.Conn) error {
 		if err := f.plant(ctx, db, class, ids); err != nil {
 			return err
@@ -127,12 +137,28 @@ func (f *sweeps) turn(ctx context.Context, who, class string, results map[string
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", who, err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		results[class] = append(results[class], took)
-		fmt.Fprintf(os.Stderr, "sweep, %s, %s: %d in %.2f s\n", class, who, len(ids), took.Seconds())
+		f.took(what, took)
 		return nil
 	})
+}
+
+func (f *sweeps) took(what swept, took time.Duration) {
+	f.times[what] = append(f.times[what], took)
+	fmt.Fprintf(os.Stderr, "sweep, %s: %d in %.2f s\n", what, f.config.count, took.Seconds())
+}
+
+// String implements [fmt.Stringer].
+func (w swept) String() string {
+	who := "coatcheck"
+	if w.bare {
+		who = "bare calls"
+	}
+	if w.delayed {
+		who += ", +10 ms"
+	}
+	return w.class + ", " + who
 }
 
 func (f *sweeps) plant(ctx context.Context, db *pgx.Conn, class string, ids []uuid.UUID) error {
@@ -159,100 +185,67 @@ func plantPendingDue(ctx context.Context, db *pgx.Conn, ids []uuid.UUID, due tim
 	return tidy(ctx, db)
 }
 
-// store stores the objects of media.
-func (a *awsServer) store(ctx context.Context, ids []uuid.UUID) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(8)
-	for _, id := range ids {
-		group.Go(func() error {
-			_, err := a.s3.PutObject(ctx, &s3.PutObjectInput{
-				Bucket: aws.String(rig.Bucket), Key: aws.String(rig.Keys.Key(id)), Body: strings.NewReader(rig.Body), ContentType: aws.String(rig.ContentType),
-			})
-			return err
-		})
-	}
-	return group.Wait()
-}
-
-// has reports whether the object of a media is there.
-func (a *awsServer) has(ctx context.Context, id uuid.UUID) (bool, error) {
-	_, err := a.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String(rig.Bucket), Key: aws.String(rig.Keys.Key(id))})
-	if _, ok := errors.AsType[*types.NotFound](err); ok {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// sweepBarely makes the calls and the statements that a sweep cannot do without, one after another, and judges nothing.
-func (f *sweeps) sweepBarely(ctx context.Context, class string, ids []uuid.UUID) (took time.Duration, err error) {
-	err = f.db.With(ctx, func(db *pgx.Conn) error {
-		began := time.Now()
-		for from := 0; from < len(ids); from += sweepBatch {
-			batch := ids[from:min(from+sweepBatch, len(ids))]
-			if class == neverUploaded {
-				group, within := errgroup.WithContext(ctx)
-				group.SetLimit(sweepHeads)
-				for _, id := range batch {
-					group.Go(func() error { _, err := f.aws.has(within, id); return err })
-				}
-				if err := group.Wait(); err != nil {
-					return err
-				}
-			}
-			now := time.Now()
-			if _, err := db.Exec(ctx, bareExpireSQL, batch, class, now); err != nil {
-				return err
-			}
-			if err := f.aws.deleteAll(ctx, batch); err != nil {
-				return err
-			}
-			if _, err := db.Exec(ctx, bareFinishSQL, batch, now, now.Add(7*24*time.Hour)); err != nil {
-				return err
-			}
-		}
-		took = time.Since(began)
-		return nil
-	})
-	return took, err
-}
-
-// deleteAll deletes the objects of media by one call.
-func (a *awsServer) deleteAll(ctx context.Context, ids []uuid.UUID) error {
-	objects := make([]types.ObjectIdentifier, len(ids))
-	for i, id := range ids {
-		objects[i].Key = aws.String(rig.Keys.Key(id))
-	}
-	out, err := a.s3.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: aws.String(rig.Bucket), Delete: &types.Delete{Objects: objects, Quiet: aws.Bool(false)}})
-	if err == nil && len(out.Deleted) != len(ids) {
-		err = fmt.Errorf("%d of %d objects were deleted", len(out.Deleted), len(ids))
-	}
-	return err
-}
-
 func (f *sweeps) report(out io.Writer) []line {
 	n := f.config.count
-	nothing := rig.Median(rig.Ordered(f.nothing, itself))
-	fmt.Fprintf(out, "\na sweep of nothing takes %.0f ms, which is taken off coatcheck's times; Postgres %s\n", milliseconds(nothing), f.db.Version)
+	for _, delayed := range []bool{false, true} {
+		fmt.Fprintf(out, "\na sweep of nothing takes %.0f ms%s, which is taken off coatcheck's times", milliseconds(f.nothing(delayed)), longer(delayed))
+	}
+	fmt.Fprintf(out, "; Postgres %s\n", f.db.Version)
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "expired media\twho\tmedia\tseconds\tfastest\tslowest\tmedia/s\t")
+	fmt.Fprintln(table, "expired media and who sweeps them\tmedia\tseconds\tfastest\tslowest\tmedia/s\t")
 	var lines []line
-	for _, class := range []string{unclaimed, neverUploaded} {
-		ours, bare := rig.Ordered(f.ours[class], func(d time.Duration) time.Duration { return d - nothing }), rig.Ordered(f.bare[class], itself)
-		for i, all := range [][]time.Duration{ours, bare} {
-			fmt.Fprintf(table, "%s\t%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f\t\n", class, []string{"coatcheck", "bare calls"}[i], n, rig.Median(all).Seconds(),
-				all[0].Seconds(), all[len(all)-1].Seconds(), rate(n, rig.Median(all)))
+	for _, delayed := range []bool{false, true} {
+		for _, class := range []string{unclaimed, neverUploaded} {
+			for _, bare := range []bool{false, true} {
+				what := swept{class, bare, delayed}
+				all := f.ordered(what)
+				fmt.Fprintf(table, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f\t\n", what, n, rig.Median(all).Seconds(), all[0].Seconds(),
+					all[len(all)-1].Seconds(), rate(n, rig.Median(all)))
+			}
+			lines = append(lines, f.line(class, delayed))
 		}
-		calls := "DeleteObjects and two UPDATEs"
-		if class == neverUploaded {
-			calls = "HEADs, " + calls
-		}
-		lines = append(lines, line{
-			what: fmt.Sprintf("sweep, %d %s", n, strings.ReplaceAll(class, "_", " ")), coatcheck: fmt.Sprintf("%.0f/s", rate(n, rig.Median(ours))),
-			limit: fmt.Sprintf("%.0f/s: %s", rate(n, rig.Median(bare)), calls),
-			ratio: float64(rig.Median(bare)) / float64(rig.Median(ours)), aim: "0.80",
-			spread: fmt.Sprintf("%.0f to %.0f/s", rate(n, ours[len(ours)-1]), rate(n, ours[0])),
-		})
 	}
 	_ = table.Flush()
 	return lines
+}
+
+// line holds a sweep against its parts, one after another; and where the calls are longer against the slower of those parts
+// and of the calls alone: the processors have no less to do.
+func (f *sweeps) line(class string, delayed bool) line {
+	n, ours := f.config.count, f.ordered(swept{class: class, delayed: delayed})
+	parts := rig.Median(f.ordered(swept{class: class, bare: true}))
+	limit, told := parts, bareSweep(class)
+	if delayed {
+		calls := rig.Median(f.ordered(swept{class, true, true}))
+		limit = max(parts, calls)
+		told = fmt.Sprintf("the slower of the calls to S3 alone %.0f/s, and of the parts without delay %.0f/s", rate(n, calls), rate(n, parts))
+	}
+	return line{
+		what:      fmt.Sprintf("sweep, %d %s%s", n, strings.ReplaceAll(class, "_", " "), longer(delayed)),
+		coatcheck: fmt.Sprintf("%.0f/s", rate(n, rig.Median(ours))),
+		limit:     fmt.Sprintf("%.0f/s: %s", rate(n, limit), told),
+		ratio:     float64(limit) / float64(rig.Median(ours)), aim: "0.80",
+		spread: fmt.Sprintf("%.0f to %.0f/s", rate(n, ours[len(ours)-1]), rate(n, ours[0])),
+	}
+}
+
+func longer(delayed bool) string {
+	if delayed {
+		return ", each call 10 ms longer"
+	}
+	return ""
+}
+
+func (f *sweeps) nothing(delayed bool) time.Duration {
+	return rig.Median(rig.Ordered(f.times[swept{delayed: delayed}], itself))
+}
+
+// ordered are the times of a sweep, without what a process takes to start.
+func (f *sweeps) ordered(what swept) []time.Duration {
+	return rig.Ordered(f.times[what], func(d time.Duration) time.Duration {
+		if !what.bare {
+			d -= f.nothing(what.delayed)
+		}
+		return d
+	})
 }
