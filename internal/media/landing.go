@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -114,28 +115,31 @@ type Gathered struct {
 // Gather reduces landings to one for each media, sorted by id, so that one statement can record them all and two
 // such statements never wait for each other in a circle.
 func Gather(landings []Landing) []Gathered {
-	byID := make(map[uuid.UUID]Gathered, len(landings))
-	for _, l := range landings {
-		g, ok := byID[l.MediaID]
-		if !ok {
-			byID[l.MediaID] = Gathered{Landing: l, MinSize: l.SizeBytes, MaxSize: l.SizeBytes}
-			continue
-		}
-		mismatch := max(g.Mismatch, l.Mismatch) // any of them, but the same one whatever the order
-		if later(l, g.Landing) {
-			g.Landing = l
-		}
-		g.Mismatch = mismatch
-		g.MinSize = min(g.MinSize, l.SizeBytes)
-		g.MaxSize = max(g.MaxSize, l.SizeBytes)
-		byID[l.MediaID] = g
+	all := make([]Gathered, len(landings))
+	for i, l := range landings {
+		all[i] = Gathered{Landing: l, MinSize: l.SizeBytes, MaxSize: l.SizeBytes}
 	}
-	gathered := make([]Gathered, 0, len(byID))
-	for _, g := range byID {
-		gathered = append(gathered, g)
+	slices.SortFunc(all, func(a, b Gathered) int { return bytes.Compare(a.MediaID[:], b.MediaID[:]) })
+	gathered := all[:0]
+	for _, l := range all {
+		if n := len(gathered); n > 0 && gathered[n-1].MediaID == l.MediaID {
+			gathered[n-1].add(l.Landing)
+		} else {
+			gathered = append(gathered, l)
+		}
 	}
-	slices.SortFunc(gathered, func(a, b Gathered) int { return slices.Compare(a.MediaID[:], b.MediaID[:]) })
 	return gathered
+}
+
+// add reduces another landing of the same media.
+func (g *Gathered) add(l Landing) {
+	mismatch := max(g.Mismatch, l.Mismatch) // any of them, but the same one whatever the order
+	if later(l, g.Landing) {
+		g.Landing = l
+	}
+	g.Mismatch = mismatch
+	g.MinSize = min(g.MinSize, l.SizeBytes)
+	g.MaxSize = max(g.MaxSize, l.SizeBytes)
 }
 
 // later reports whether a happened after b: by sequencer, and where that does not tell, by the time of the event. What
