@@ -19,6 +19,10 @@ var (
 	ExpireClaimsSQL  = expireClaimsSQL
 	FinishSQL        = finishSQL
 	RetrySQL         = retrySQL
+	PurgeSQL         = purgeSQL
+	WatchedSQL       = watchedByWhoSQL
+	StandingsSQL     = standingsSQL
+	ToUUIDs          = toUUIDs
 	Leased           = leased
 )
 

@@ -69,17 +69,18 @@ func take(t *testing.T, db *bun.DB, state media.State, n int, where ...string) [
 	t.Helper()
 	var rows []struct {
 		ID        uuid.UUID
+		Key       string
 		Revision  int64
 		SizeBytes int64
 	}
-	err := db.NewRaw(`SELECT id, revision, size_bytes FROM coatcheck.media WHERE ? ORDER BY md5(id::text) LIMIT ?`,
+	err := db.NewRaw(`SELECT id, key, revision, size_bytes FROM coatcheck.media WHERE ? ORDER BY md5(id::text) LIMIT ?`,
 		bun.Safe(strings.Join(append(where, "state = '"+string(state)+"'"), " AND ")), n).Scan(t.Context(), &rows)
 	if err != nil || len(rows) < n {
 		t.Fatalf("taking %d %s media, got %d: %v", n, state, len(rows), err)
 	}
 	ms := make([]*media.Media, n)
 	for i, r := range rows {
-		ms[i] = &media.Media{ID: r.ID, Revision: r.Revision, SizeBytes: r.SizeBytes}
+		ms[i] = &media.Media{ID: r.ID, Key: r.Key, Revision: r.Revision, SizeBytes: r.SizeBytes}
 	}
 	return ms
 }

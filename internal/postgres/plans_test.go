@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,6 +73,15 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 	lists := func(scope media.Scope, page media.Page) func(context.Context) error {
 		return func(ctx context.Context) error { _, err := f.List(ctx, scope, page); return err }
 	}
+	var ids []uuid.UUID
+	for _, m := range take(t, db, media.StateUploaded, min(batch, 100), "tenant = 'tenant-0'") {
+		ids = append(ids, m.ID)
+	}
+	watched := postgres.ToUUIDs(ids)
+	find := func(ctx context.Context) error {
+		_, err := f.FindByKey(ctx, one.Key[:len(one.Key)-3], uuid.UUID{}, 100)
+		return err
+	}
 	backlog := postgres.NewBacklog(db, f.Now, slog.New(slog.DiscardHandler))
 	return []statement{
 		{name: "Sweep: lease PENDING", when: "each sweep, before it asks S3", index: "media_due",
@@ -86,6 +96,8 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 		{name: "Sweep: record failed deletions", when: "each sweep, after DeleteObjects", index: "media_pkey",
 			prepared: prepared(postgres.RetrySQL, postgres.Leased(deleting, retryAt, reasons))},
 		{name: "Sweep: lease tombstones", when: "each sweep", index: "media_due", prepared: prepared(postgres.LeaseSQL, due(media.StateDeleted, 1))},
+		{name: "Sweep: purge tombstones", when: "each sweep, after DeleteObjects", index: "media_pkey",
+			prepared: prepared(postgres.PurgeSQL, postgres.Leased(take(t, db, media.StateDeleted, batch)))},
 		sent("Sweep: dry run, a page", "on demand", func(ctx context.Context) error { _, err := f.Due(ctx, media.StateUploaded, nil, batch); return err }, "", "media_due"),
 		sent("Metrics: the backlog", "a scrape, at most every 10 s", func(context.Context) error { testutil.CollectAndCount(backlog); return nil }, "", "media_due"),
 		{name: fmt.Sprintf("Land %d events", 2*(events/2)), when: "each batch of the consumer",
@@ -101,6 +113,10 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 		sent(fmt.Sprintf("Create %d with idempotency keys: insert", events), "each creation that has keys", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "INSERT", "media_idempotency"),
 		sent(fmt.Sprintf("Create %d with idempotency keys: find", events), "each repetition of it", func(ctx context.Context) error { _, err := f.Create(ctx, keyedDrafts); return err }, "unnest", "media_idempotency"),
 		sent("Get", "each question about one media", func(ctx context.Context) error { _, err := f.Get(ctx, tenant, one.ID); return err }, "", "media_pkey"),
+		{name: "Watch 100: read", when: "each stream, when it begins", index: "media_pkey", prepared: prepared(postgres.WatchedSQL, []any{watched, tenant.Tenant, ""})},
+		{name: "Watch 100: how they stand", when: "every 5 s, of all that are watched", index: "media_pkey", prepared: prepared(postgres.StandingsSQL, []any{watched})},
+		sent("Find by the beginning of a key: count", "on demand", find, "AS few", "media_key_key"),
+		sent("Find by the beginning of a key", "on demand", find, "few AS MATERIALIZED", "media_key_key"),
 		sent("List 100 of an owner", "ListMedia", lists(owner, media.Page{Limit: 100}), "", "media_by_owner"),
 		sent("List 100 of a large tenant", "ListMedia", lists(tenant, media.Page{Limit: 100}), "", ""),
 		sent("List 100 of a small tenant", "ListMedia", lists(media.Scope{Tenant: "tenant-7"}, media.Page{Limit: 100}), "", "media_by_tenant"),

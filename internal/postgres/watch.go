@@ -126,6 +126,8 @@ var (
 	watchedByWhoSQL = watchedSQL + ` AND m.tenant || '' = $2 AND ($3 = '' OR m.owner || '' = $3)`
 )
 
+const standingsSQL = `SELECT id, state, coalesce(reason, '') FROM coatcheck.media WHERE id = ANY ($1)`
+
 // GetAll implements [watch.Store].
 func (s *Store) GetAll(ctx context.Context, scope media.Scope, ids []uuid.UUID) ([]*media.Media, error) {
 	if !storable(scope.Tenant) || !storable(scope.Owner) {
@@ -150,7 +152,7 @@ func (s *Store) Read(ctx context.Context, ids []uuid.UUID) ([]*media.Media, erro
 // Standings implements [watch.Store].
 func (s *Store) Standings(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]watch.Standing, error) {
 	standings := make(map[uuid.UUID]watch.Standing, len(ids))
-	_, err := s.query(ctx, `SELECT id, state, coalesce(reason, '') FROM coatcheck.media WHERE id = ANY ($1)`, func(answer scanner) error {
+	_, err := s.query(ctx, standingsSQL, func(answer scanner) error {
 		var (
 			id    pgtype.UUID
 			state media.State
