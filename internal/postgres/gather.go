@@ -10,7 +10,7 @@ const (
 	// maxStatements is how many statements of a [gatherer] run at a time. More leave fewer calls for each to gather.
 	maxStatements = 2
 	// maxGathered is how many rows a statement is for at most; a single call may bring more.
-	maxGathered = 500
+	maxGathered = 1000
 	// gatheredLimit bounds a statement, which is nobody's alone, so that no caller's context ends it.
 	gatheredLimit = 30 * time.Second
 )
