@@ -26,7 +26,8 @@ type Config struct {
 	// runs.
 	Schedule schedule.Schedule
 	Settings Settings
-	// Poll is how often Run looks for a run to work on.
+	// Poll is how often Run looks for a run to work on, which is how long one that an operator begins waits at most. It takes
+	// two small statements.
 	Poll time.Duration
 }
 
@@ -42,7 +43,7 @@ func DefaultSettings() Settings {
 func DefaultConfig() Config {
 	return Config{
 		Concurrency: 8, HeadConcurrency: 16, Lease: 30 * time.Second, CheckpointEvery: 2 * time.Second, InFlight: 5 * time.Minute,
-		Schedule: schedule.Every(24 * time.Hour), Settings: DefaultSettings(), Poll: time.Minute,
+		Schedule: schedule.Every(24 * time.Hour), Settings: DefaultSettings(), Poll: 10 * time.Second,
 	}
 }
 

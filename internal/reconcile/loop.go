@@ -14,6 +14,9 @@ import (
 // before the next scheduled one takes its place.
 const abandonAfter = time.Hour
 
+// retryAfter is how long a run that failed is left alone: S3 and Postgres are asked for much when it is gone on with.
+const retryAfter = time.Minute
+
 // Run looks for a run to work on, begins one when the schedule says so, and goes on until the context ends. What fails
 // is logged and tried again.
 func (r *Reconciler) Run(ctx context.Context) error {
@@ -25,6 +28,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		pause = r.config.Poll
 		if _, err := r.RunOnce(ctx); err != nil && ctx.Err() == nil {
 			r.logger.ErrorContext(ctx, "reconcile: a run failed, it is gone on with later", "error", err)
+			pause = max(pause, retryAfter)
 		}
 	}
 	return nil
