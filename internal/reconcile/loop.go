@@ -14,8 +14,9 @@ import (
 // before the next scheduled one takes its place.
 const abandonAfter = time.Hour
 
-// retryAfter is how long a run that failed is left alone: S3 and Postgres are asked for much when it is gone on with.
-const retryAfter = time.Minute
+// restAfterFailure is for how many polls a run that failed is left alone: S3 and Postgres are asked for much when it is gone on
+// with. Where runs are to follow each other soon, so are they then.
+const restAfterFailure = 6
 
 // Run looks for a run to work on, begins one when the schedule says so, and goes on until the context ends. What fails
 // is logged and tried again.
@@ -28,7 +29,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		pause = r.config.Poll
 		if _, err := r.RunOnce(ctx); err != nil && ctx.Err() == nil {
 			r.logger.ErrorContext(ctx, "reconcile: a run failed, it is gone on with later", "error", err)
-			pause = max(pause, retryAfter)
+			pause *= restAfterFailure
 		}
 	}
 	return nil

@@ -28,11 +28,12 @@ func (s *lookedAt) Active(context.Context) (*reconcile.Run, error) {
 func TestRunLooksAgain(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		err      error
-		interval time.Duration
+		err            error
+		poll, interval time.Duration // poll is the default's when zero
 	}{
-		"nothing to do": {nil, 10 * time.Second},
-		"it fails":      {errors.New("no"), time.Minute},
+		"nothing to do":        {nil, 0, 10 * time.Second},
+		"it fails":             {errors.New("no"), 0, time.Minute},
+		"it fails, in a hurry": {errors.New("no"), 100 * time.Millisecond, 600 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -40,6 +41,9 @@ func TestRunLooksAgain(t *testing.T) {
 				store := &lookedAt{err: c.err}
 				config := reconcile.DefaultConfig()
 				config.Schedule = nil
+				if c.poll > 0 {
+					config.Poll = c.poll
+				}
 				r, err := reconcile.New(store, nil, media.Keys{}, config, time.Now, slog.New(slog.DiscardHandler), nil)
 				if err != nil {
 					t.Fatal(err)

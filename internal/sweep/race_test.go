@@ -114,7 +114,8 @@ func TestTwoSweepers(t *testing.T) {
 	}
 }
 
-// TestBatchesSideBySide: while S3 deletes for one batch another is worked on, and an error of both is told once.
+// TestBatchesSideBySide: while S3 deletes for one batch another is worked on, and an error of both is told once. What neither
+// could record is done again when the leases end (R6, R10).
 func TestBatchesSideBySide(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -148,13 +149,14 @@ func (w *work) did(r Result) {
 	w.result.add(r)
 }
 
-// end keeps the first error of a phase: what fails in one batch fails in the one beside it.
+// end ends a phase by an error, which is kept unless the batch beside it has failed in the same way.
 func (w *work) end(n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.result.Incomplete = true
-	if !w.ended[n] {
-		w.ended[n], w.errs = true, append(w.errs, fmt.Errorf("%s: %w", w.phases[n].name, err))
+	w.ended[n], w.result.Incomplete = true, true
+	err = fmt.Errorf("%s: %w", w.phases[n].name, err)
+	if !slices.ContainsFunc(w.errs, func(known error) bool { return known.Error() == err.Error() }) {
+		w.errs = append(w.errs, err)
 	}
 }
 
