@@ -83,7 +83,7 @@ func bareAPI(ctx context.Context, _ []string, out io.Writer) error {
 	ctx, cancel := rig.UntilOrphaned(ctx)
 	defer cancel()
 	mux := http.NewServeMux()
-	as := connect.WithCompressMinBytes(4 << 10) // as the product does
+	as := connect.WithCompressMinBytes(64 << 10) // as the product does
 	mux.Handle(coatcheckv1connect.NewUploadServiceHandler(idleUploads{}, as))
 	mux.Handle(coatcheckv1connect.NewMediaServiceHandler(idleMedias{}, as))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -61,7 +61,7 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "half-a-batch-at-once", rule: "R3", breaks: "a batch of which only some can be confirmed at once is confirmed in part",
-			edits: []edit{{confirmSQL, "HAVING count(*) = calls_media", "HAVING count(*) > 0"}},
+			edits: []edit{{confirmSQL, "HAVING count(*) = ($6::int[])[call + 1]", "HAVING count(*) > 0"}},
 			test:  suite{"./internal/postgres", "TestConfirmsAreGathered"},
 		},
 		{

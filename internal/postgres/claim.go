@@ -14,17 +14,17 @@ import (
 // same claim already stays as it is. A refusal is a [media.BatchError] that holds each item's own: not found, not
 // landed, gone, or claimed by another.
 func (s *Store) Confirm(ctx context.Context, scope media.Scope, claims []media.Claim) ([]*media.Media, error) {
+	if err := checkClaims(claims); err != nil {
+		return nil, err
+	}
+	if done, err := s.confirmUploaded(ctx, scope, claims); done != nil || err != nil {
+		return done, err
+	}
 	var (
 		now       = s.time()
 		confirmed = make([]*media.Media, len(claims))
 		changed   []*media.Media
 	)
-	if err := checkClaims(claims); err != nil {
-		return nil, err
-	}
-	if done, err := s.confirmUploaded(ctx, scope, claims, now); done != nil || err != nil {
-		return done, err
-	}
 	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		ids := make([]uuid.UUID, len(claims))
 		for i, c := range claims {

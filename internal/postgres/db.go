@@ -1,7 +1,7 @@
 // Package postgres keeps media in Postgres. A change of state is one conditional statement or one short transaction,
 // guarded by the states that the domain's table names; zero rows mean that somebody else was first, which is an
-// answer and not an error. Rows are locked in the order of their ids everywhere, so that no two statements wait for
-// each other in a circle, and what is leased by a sweep is skipped, never waited for.
+// answer and not an error. What waits for locks takes them in the order of ids, so that no two statements wait for each
+// other in a circle, and what is leased by a sweep is skipped, never waited for.
 package postgres
 
 import (

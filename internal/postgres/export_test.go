@@ -28,7 +28,7 @@ var (
 
 // ConfirmStatement is what [Store.Confirm] asks first.
 func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
-	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims, now: now}})
+	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims}}, now)
 }
 
 // LandStatement is what [Store.Land] asks of what is not PENDING, or not as it was declared.

@@ -61,6 +61,26 @@ func (r *row) fields() []any {
 		(*zeronull.Text)(&r.LastError), (*utc)(&r.DueAt), &r.Revision}
 }
 
+// reader reads one row after the other, each to the same place.
+type reader struct {
+	row row
+	to  []any
+}
+
+// newReader returns a reader of those columns, with what comes before them.
+func newReader(before ...any) *reader {
+	r := new(reader)
+	r.to = append(before, r.row.fields()...)
+	return r
+}
+
+func (r *reader) read(answer scanner) (*media.Media, error) {
+	if err := answer.Scan(r.to...); err != nil {
+		return nil, err
+	}
+	return r.row.media(), nil
+}
+
 // utc is a time that pgx reads as bun does: in UTC, and NULL as none.
 type utc time.Time
 

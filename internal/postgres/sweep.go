@@ -60,10 +60,10 @@ func (s *Store) lease(ctx context.Context, state media.State, limit int, lease t
 
 // media runs a statement that returns the columns of media.
 func (s *Store) media(ctx context.Context, sql string, args ...any) (ms []*media.Media, err error) {
+	r := newReader()
 	_, err = s.query(ctx, sql, func(answer scanner) error {
-		var r row
-		err := answer.Scan(r.fields()...)
-		ms = append(ms, r.media())
+		m, err := r.read(answer)
+		ms = append(ms, m)
 		return err
 	}, args...)
 	return ms, err
