@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,8 +85,8 @@ func TestSmallBatchesTakeTurns(t *testing.T) {
 		if len(second.batch) != 20 {
 			t.Errorf("a batch of %d", len(second.batch))
 		}
-		for range 4 {
-			handover <- items(10)
+		for _, n := range []int{10, 10, 10, 9} {
+			handover <- items(n)
 		}
 		full := take(t, b)
 		if len(full.batch) != 30 {
@@ -93,10 +94,48 @@ func TestSmallBatchesTakeTurns(t *testing.T) {
 		}
 		full.done()
 		second.done()
-		if rest := take(t, b); len(rest.batch) != 10 {
-			t.Errorf("a batch of %d of the 10 that were left", len(rest.batch))
+		if rest := take(t, b); len(rest.batch) != 9 {
+			t.Errorf("a batch of %d of the 9 that were left", len(rest.batch))
 		}
 	})
+}
+
+// TestBatchWaitsForWhatTheQueueHolds: a receive that was full has left others in the queue. A batch takes them too, until
+// it is full, a receive was not, or nothing comes.
+func TestBatchWaitsForWhatTheQueueHolds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		sizes []int // of the hand-overs, a millisecond apart
+		batch int
+		after time.Duration
+	}{
+		{"full", []int{10, 10, 10, 10}, 30, 2 * time.Millisecond},
+		{"the queue is empty", []int{10, 10, 3, 10}, 23, 2 * time.Millisecond},
+		{"nothing comes", []int{10, 10}, 20, time.Millisecond + linger},
+		{"alone", []int{9, 10}, 9, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				handover := make(chan []*item, 10)
+				b := newBatches(handover, 30)
+				began := time.Now()
+				var polls sync.WaitGroup
+				defer polls.Wait()
+				polls.Go(func() {
+					for _, n := range c.sizes {
+						handover <- items(n)
+						time.Sleep(time.Millisecond)
+					}
+				})
+				batch, done, ok := b.next(t.Context())
+				if took := time.Since(began); !ok || len(batch) != c.batch || took != c.after {
+					t.Errorf("a batch of %d after %s, want %d after %s", len(batch), took, c.batch, c.after)
+				}
+				done()
+			})
+		})
+	}
 }
 
 // TestHungBatchHoldsUpNobody: a batch waits for the one before it no longer than maxTurn, and not at all when the consumer

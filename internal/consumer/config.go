@@ -25,9 +25,9 @@ type Config struct {
 	// Deleters is how many delete calls run at a time, of ten messages each. With fewer than Pollers, acknowledging
 	// becomes the bottleneck.
 	Deleters int
-	// BatchSize is the most messages in one batch. A batch never waits to become full: it takes what is there, and what
-	// comes while the one before it is recorded. A statement by itself costs Postgres as much as fifty rows do, so that beyond 300 it gains little, and a larger batch
-	// holds its row locks longer.
+	// BatchSize is the most messages in one batch. A batch does not wait to become full: it takes what is there, what comes
+	// while the one before it is recorded, and what a full receive has left in the queue. A statement by itself costs
+	// Postgres as much as fifty rows do, so that beyond 300 it gains little, and a larger batch holds its row locks longer.
 	BatchSize int
 	// VisibilityTimeout is how long a message stays hidden without a heartbeat. Shorter: the messages of a process
 	// that died come back sooner, and what is not understood reaches the dead-letter queue sooner. Longer: fewer

@@ -7,8 +7,9 @@
 //	   └───────────┴────────────┴── heartbeats, from receive to acknowledgement
 //
 // A poller receives up to ten messages and decodes them. A writer takes what waits, as much as fits one statement, and
-// records it; while another one does, it waits for its turn or until its own statement is full. A deleter acknowledges what was recorded. Every hand-over is bounded, so that a slow database stops the
-// polling; meanwhile heartbeats keep what was received hidden, so that an outage costs no message one of its receives.
+// records it. While another one does, or receives come back full, it waits for its turn or until its own statement is
+// full. A deleter acknowledges what was recorded. Every hand-over is bounded, so that a slow database stops the polling;
+// meanwhile heartbeats keep what was received hidden, so that an outage costs no message one of its receives.
 //
 // What becomes of a message (R4):
 //
