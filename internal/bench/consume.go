@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -84,19 +85,27 @@ func (s *site) consumption(ctx context.Context) (*consumption, error) {
 	return c, err
 }
 
-// round lets coatcheck and the bare parts take one turn each.
+// plainTurns is how many turns each takes in a round without delay: they take half a second, in which a machine can do
+// anything.
+const plainTurns = 3
+
+// round lets coatcheck and the bare parts take turns.
 func (c *consumption) round(ctx context.Context, n int) error {
-	for _, turn := range []struct {
+	type turn struct {
 		name      string
 		contender func(first int) contender
-	}{
+	}
+	plain := []turn{
 		{oursPlain, c.ours(c.aws.plain)},
 		{bareCalls, c.bareCalls(c.aws.plain, c.config.pollers)},
 		{bareRows, c.bareRows(n)},
+	}
+	delayed := []turn{
 		{oursDelayed, c.ours(c.aws.delayed)},
 		{callsDelayed, c.bareCalls(c.aws.delayed, c.config.pollers)},
-	} {
-		if err := c.run(ctx, turn.name, turn.contender, n, false); err != nil {
+	}
+	for _, t := range append(slices.Repeat(plain, plainTurns), delayed...) {
+		if err := c.run(ctx, t.name, t.contender, n, false); err != nil {
 			return err
 		}
 	}
