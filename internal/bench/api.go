@@ -15,6 +15,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/internal/auth"
 	"github.com/coatcheck/coatcheck/internal/bench/rig"
+	"github.com/coatcheck/coatcheck/internal/rpc"
 	coatcheckv1 "github.com/coatcheck/coatcheck/proto/coatcheck/v1"
 	"github.com/coatcheck/coatcheck/proto/coatcheck/v1/coatcheckv1connect"
 )
@@ -83,7 +84,7 @@ func bareAPI(ctx context.Context, _ []string, out io.Writer) error {
 	ctx, cancel := rig.UntilOrphaned(ctx)
 	defer cancel()
 	mux := http.NewServeMux()
-	as := connect.WithCompressMinBytes(64 << 10) // as the product does
+	as := connect.WithCompressMinBytes(rpc.CompressFrom)
 	mux.Handle(coatcheckv1connect.NewUploadServiceHandler(idleUploads{}, as))
 	mux.Handle(coatcheckv1connect.NewMediaServiceHandler(idleMedias{}, as))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

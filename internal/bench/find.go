@@ -21,8 +21,8 @@ const (
 	fewRows = 10_000
 	// finds is how often the next candidates are looked for in each table.
 	finds = 31
-	// looks is how often in a row; their median is one time. The first of them fetches what VACUUM, which has just read all of
-	// a large table, pushed out of the processor's caches, and meanwhile Postgres writes down what VACUUM has changed.
+	// looks is how often in a row; their median is one time. A VACUUM, which reads all of a large table, has just been, and the
+	// first look after it takes longer.
 	looks = 7
 	// dueRows is how many media are due each time: more than are taken, and yet few in either table.
 	dueRows = 2 * sweepBatch

@@ -10,8 +10,8 @@ import (
 // connection hangs or somebody holds one of its rows, which is not to hold up others.
 const maxTurn = 20 * time.Millisecond
 
-// linger is how long a batch waits for the next hand-over when the last one was as large as a receive can be. Receives of
-// a queue that holds many return within it, so that only the last of a burst waits in vain.
+// linger is how long a batch waits for the next hand-over when the last one was as large as a receive can be. It is short, since
+// the last of a burst waits in vain. Where a call takes longer, hand-overs are further apart, and batches go as they are.
 const linger = 2 * time.Millisecond
 
 // batches makes batches of what is handed over. While none is being recorded a batch takes what is there and waits for

@@ -90,16 +90,16 @@ type Config struct {
 // maxRequestBytes bounds a request's body: twice a batch of 100 uploads with as much metadata as is allowed, in ASCII.
 const maxRequestBytes = 8 << 20
 
-// compressFrom is the size from which an answer is compressed. The answer of one upload or media is one or two packets
+// CompressFrom is the size, in bytes, from which an answer is compressed. The answer of one upload or media is one or two packets
 // either way, and compressing it took a quarter of the processor time of CreateUpload.
-const compressFrom = 64 << 10
+const CompressFrom = 64 << 10
 
 // Register adds the API to mux: its services behind authentication, each for those whom it is for, gRPC health and
 // reflection in front of it.
 func Register(mux *http.ServeMux, c Config) {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxRequestBytes),
-		connect.WithCompressMinBytes(compressFrom),
+		connect.WithCompressMinBytes(CompressFrom),
 		connect.WithInterceptors(
 			c.Metrics,
 			errorMapper{logger: c.Logger, transient: c.Transient},
