@@ -65,6 +65,11 @@ func claimMutants() []mutant {
 			test:  suite{"./internal/postgres", "TestConfirmsAreGathered"},
 		},
 		{
+			name: "confirm-waits-for-locks", rule: "R10", breaks: "many confirmations wait for a row that somebody holds",
+			edits: []edit{{confirmSQL, "FOR UPDATE OF m SKIP LOCKED", "FOR UPDATE OF m"}},
+			test:  suite{"./internal/postgres", "TestConfirmsAreGathered"},
+		},
+		{
 			name: "confirm-takes-gone", rule: "R1", breaks: "a confirmation takes what is being deleted, when many come at once",
 			edits: []edit{{confirmSQL, "WHERE m.state || '' = 'uploaded' AND", "WHERE m.state || '' <> 'confirmed' AND"}},
 			test:  suite{"./internal/postgres", "TestConfirmBatch|TestConfirmsAreGathered"},
