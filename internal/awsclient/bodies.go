@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,10 +41,12 @@ func (t ownBodies) RoundTrip(r *http.Request) (*http.Response, error) {
 		own.Body = struct{ io.ReadCloser }{r.Body}
 		return t.next.RoundTrip(own)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, r.ContentLength+1))
+	body := make([]byte, r.ContentLength+1) // one more than there should be
+	n, err := io.ReadFull(r.Body, body)
+	body = body[:n]
 	closeErr := r.Body.Close()
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("reading the request's body: %w", err)
 	case closeErr != nil:
 		return nil, fmt.Errorf("closing the request's body: %w", closeErr)

@@ -12,24 +12,25 @@ import (
 type heartbeats struct {
 	c *Consumer
 
-	mu    sync.Mutex
-	since map[*item]time.Time // when it was hidden last
+	mu   sync.Mutex // also of the since and the place of each item
+	held []*item    // what is to be kept hidden
 
-	// round is held while calls are under way that were made for what since held before.
+	// round is held while calls are under way that were made for what was held before.
 	round sync.Mutex
 }
 
 func newHeartbeats(c *Consumer) *heartbeats {
-	return &heartbeats{c: c, since: map[*item]time.Time{}}
+	return &heartbeats{c: c}
 }
 
 // add begins with messages that were received at the time given.
 func (h *heartbeats) add(items []*item, received time.Time) {
 	h.mu.Lock()
 	for _, it := range items {
-		h.since[it] = received
+		h.held = append(h.held, it)
+		it.since, it.place = received, len(h.held)
 	}
-	h.c.metrics.inFlight.Set(float64(len(h.since)))
+	h.c.metrics.inFlight.Set(float64(len(h.held)))
 	h.mu.Unlock()
 }
 
@@ -37,10 +38,22 @@ func (h *heartbeats) add(items []*item, received time.Time) {
 func (h *heartbeats) remove(items []*item) {
 	h.mu.Lock()
 	for _, it := range items {
-		delete(h.since, it)
+		h.letGo(it)
 	}
-	h.c.metrics.inFlight.Set(float64(len(h.since)))
+	h.c.metrics.inFlight.Set(float64(len(h.held)))
 	h.mu.Unlock()
+}
+
+// letGo ends with one message, unless that is done: the last of those held takes its place.
+func (h *heartbeats) letGo(it *item) {
+	if it.place == 0 {
+		return
+	}
+	end := len(h.held) - 1
+	last := h.held[end]
+	h.held[it.place-1], last.place = last, it.place
+	h.held[end], it.place = nil, 0
+	h.held = h.held[:end]
 }
 
 // drop ends with messages and returns when no heartbeat for them is under way any more.
@@ -92,8 +105,8 @@ func (h *heartbeats) due(now time.Time) []*item {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var due []*item
-	for it, since := range h.since {
-		if now.Sub(since) >= h.c.cfg.VisibilityTimeout/2 {
+	for _, it := range h.held {
+		if now.Sub(it.since) >= h.c.cfg.VisibilityTimeout/2 {
 			due = append(due, it)
 		}
 	}
@@ -113,17 +126,17 @@ func (h *heartbeats) extend(ctx context.Context, began time.Time, items []*item)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, it := range items {
-		if _, held := h.since[it]; !held {
+		if it.place == 0 {
 			continue // it was acknowledged meanwhile, and the call may well have failed for that
 		}
 		f, bad := failed[it.Receipt]
 		switch {
 		case !bad:
-			h.since[it] = began
+			it.since = began
 			h.c.metrics.heartbeats.WithLabelValues("extended").Inc()
 		case f.Final:
 			// It is no longer ours to extend: somebody else has it, or SQS hides no message for more than 12 hours.
-			delete(h.since, it)
+			h.letGo(it)
 			h.c.metrics.heartbeats.WithLabelValues("lost").Inc()
 			h.c.trouble("a message can no longer be kept hidden: it may be handled twice", "message", it.ID, "error", f.Err)
 		default:
@@ -131,5 +144,5 @@ func (h *heartbeats) extend(ctx context.Context, began time.Time, items []*item)
 			h.c.trouble("keeping messages hidden failed: it is tried again", "messages", len(failures), "error", f.Err)
 		}
 	}
-	h.c.metrics.inFlight.Set(float64(len(h.since)))
+	h.c.metrics.inFlight.Set(float64(len(h.held)))
 }

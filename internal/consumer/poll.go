@@ -43,10 +43,7 @@ func (c *Consumer) poll(ctx, work context.Context) {
 
 // sort hands over each message, which was received at the time given, to where it belongs.
 func (c *Consumer) sort(ctx context.Context, messages []Message, received time.Time) {
-	items := make([]*item, len(messages))
-	for i, m := range messages {
-		items[i] = &item{Message: m}
-	}
+	items := itemsOf(messages)
 	if ctx.Err() != nil { // the poll outlasted the consumer: others are to have them
 		c.giveBack(items)
 		return

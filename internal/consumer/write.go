@@ -91,12 +91,15 @@ func (c *Consumer) land(work context.Context, batch []*item) error {
 		return err
 	}
 	c.metrics.batchLandings.Observe(float64(n))
-	now := c.now()
+	now, verdicts := c.now(), map[media.Verdict]int{}
 	for _, l := range landed {
-		c.metrics.verdicts.WithLabelValues(string(l.Verdict)).Inc()
+		verdicts[l.Verdict]++
 		if l.Verdict == media.VerdictLanded && !l.EventTime.IsZero() {
 			c.metrics.lag.Observe(max(0, now.Sub(l.EventTime).Seconds())) // the clocks are not the same
 		}
+	}
+	for verdict, n := range verdicts {
+		c.metrics.verdicts.WithLabelValues(string(verdict)).Add(float64(n))
 	}
 	return nil
 }

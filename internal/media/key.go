@@ -48,8 +48,10 @@ func (k Keys) ID(key string) (uuid.UUID, bool) {
 	if !ok || len(rest) != 3+36 {
 		return uuid.UUID{}, false
 	}
-	id, err := uuid.Parse(rest[3:])
-	if err != nil || k.Key(id) != key {
+	// Key writes the id in lower case, and its last byte is the shard.
+	shard, text := rest[:2], rest[3:]
+	id, err := uuid.Parse(text)
+	if err != nil || rest[2] != '/' || !strings.HasSuffix(text, shard) || strings.ToLower(text) != text {
 		return uuid.UUID{}, false
 	}
 	return id, true

@@ -42,14 +42,15 @@ type Landing struct {
 }
 
 // Sequencer is the sequencer of an S3 event in a form whose byte order is its order: upper-case hexadecimal, padded
-// on the left to [sequencerDigits]. The empty one is unknown, and sorts first.
+// on the left to 40 digits. The empty one is unknown, and sorts first.
 //
 // S3 documents it as a hexadecimal value, comparable for the same key only, whose lengths may differ: the event with
 // the greater value happened later.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 type Sequencer string
 
-const sequencerDigits = 40
+// zeros are as many as a sequencer has digits.
+const zeros = "0000000000000000000000000000000000000000"
 
 // ParseSequencer normalises a sequencer as S3 sends it. An empty one is unknown, which is no error.
 func ParseSequencer(s string) (Sequencer, error) {
@@ -62,10 +63,10 @@ func ParseSequencer(s string) (Sequencer, error) {
 		}
 	}
 	digits := strings.ToUpper(strings.TrimLeft(s, "0"))
-	if len(digits) > sequencerDigits {
-		return "", fmt.Errorf("sequencer has %d digits, more than %d", len(digits), sequencerDigits)
+	if len(digits) > len(zeros) {
+		return "", fmt.Errorf("sequencer has %d digits, more than %d", len(digits), len(zeros))
 	}
-	return Sequencer(strings.Repeat("0", sequencerDigits-len(digits)) + digits), nil
+	return Sequencer(zeros[len(digits):] + digits), nil
 }
 
 // Verdict is what a landing did to its media.

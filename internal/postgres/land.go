@@ -86,8 +86,10 @@ WITH event AS (
 SELECT id, verdict FROM judged`
 
 // landPendingSQL records what nearly every landing is: the declared object of a media that is PENDING. The function says why
-// it is one, and returns the ids of those that it has recorded.
-const landPendingSQL = `SELECT coatcheck.land_pending($1, $2, $3, $4, $5, $6, $7, $8)`
+// it is one, and returns the ids of those that it has recorded: NULL says that it has recorded all.
+const landPendingSQL = `
+SELECT CASE WHEN count(*) < cardinality($1::uuid[]) THEN coalesce(array_agg(id), '{}') END
+FROM coatcheck.land_pending($1, $2, $3, $4, $5, $6, $7, $8) AS id`
 
 // Land records that objects exist, and returns what each landing did. Landings of the same media are reduced to one by
 // [media.Gather], so there is one result for each media, in the order of ids.
@@ -157,16 +159,17 @@ func (s *Store) landPending(ctx context.Context, now time.Time, source media.Sou
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := s.query(ctx, landPendingSQL, func(row scanner) error {
-		var id pgtype.UUID
-		if err := row.Scan(&id); err != nil {
-			return err
-		}
-		find(results, id).Verdict = media.VerdictLanded
-		return nil
-	}, ids, sizes, etags, versions, sequencers, source, now, now.Add(s.windows.Claim))
+	var landed uuids
+	_, err := s.query(ctx, landPendingSQL, func(row scanner) error { return row.Scan(&landed) },
+		ids, sizes, etags, versions, sequencers, source, now, now.Add(s.windows.Claim))
 	if err != nil {
 		return unusable(fmt.Errorf("recording landings: %w", err))
+	}
+	if landed == nil {
+		landed = ids
+	}
+	for _, id := range landed {
+		find(results, id).Verdict = media.VerdictLanded
 	}
 	return nil
 }

@@ -48,15 +48,14 @@ func (m *Metrics) entered(state media.State, reason media.Reason, n int) {
 }
 
 func (m *Metrics) landed(source media.Source, results []media.Landed) {
+	verdicts := map[media.Verdict]int{}
 	for _, r := range results {
-		m.landings.WithLabelValues(string(source), string(r.Verdict)).Inc()
-		switch r.Verdict {
-		case media.VerdictLanded:
-			m.entered(media.StateUploaded, "", 1)
-		case media.VerdictRejected:
-			m.entered(media.StateDeleting, media.ReasonRejected, 1)
-		case media.VerdictLate:
-			m.entered(media.StateDeleting, media.ReasonLate, 1)
-		}
+		verdicts[r.Verdict]++
 	}
+	for verdict, n := range verdicts {
+		m.landings.WithLabelValues(string(source), string(verdict)).Add(float64(n))
+	}
+	m.entered(media.StateUploaded, "", verdicts[media.VerdictLanded])
+	m.entered(media.StateDeleting, media.ReasonRejected, verdicts[media.VerdictRejected])
+	m.entered(media.StateDeleting, media.ReasonLate, verdicts[media.VerdictLate])
 }

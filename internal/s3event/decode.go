@@ -138,8 +138,7 @@ const (
 // shape returns the one shape that the body has. A body that looks like two is refused: whichever was taken, the
 // other would be lost.
 func (e *envelope) shape() (shape, error) {
-	var shapes []shape
-	var names []string
+	shapes, names := make([]shape, 0, 4), make([]string, 0, 4) // which stay on the stack
 	if e.Records != nil || e.records != nil {
 		shapes, names = append(shapes, shapeS3), append(names, "Records")
 	}

@@ -11,8 +11,8 @@ func quickRecords(body string) ([]*s3Record, bool) {
 	var records []*s3Record
 	ok := q.object(func(key string) bool {
 		return key == "Records" && records == nil && q.array(func() bool {
-			r := new(s3Record)
-			records = append(records, r)
+			r := new(quickRecord)
+			records = append(records, &r.s3Record)
 			return len(records) <= MaxRecords && q.record(r)
 		})
 	})
@@ -26,8 +26,14 @@ type quick struct {
 	at   int
 }
 
-func (q *quick) record(r *s3Record) bool {
-	var s3 s3Object
+// quickRecord is a record and what it points to.
+type quickRecord struct {
+	s3Record
+	s3   s3Object
+	size int64
+}
+
+func (q *quick) record(r *quickRecord) bool {
 	var seen fields
 	return q.object(func(key string) bool {
 		switch key {
@@ -40,14 +46,15 @@ func (q *quick) record(r *s3Record) bool {
 		case "eventName":
 			return seen.once(8) && q.string(&r.EventName)
 		case "s3":
-			r.S3 = &s3
-			return seen.once(16) && q.s3(&s3)
+			r.S3 = &r.s3
+			return seen.once(16) && q.s3(r)
 		}
 		return !alike(key, "eventVersion", "eventSource", "eventTime", "eventName", "s3") && q.skip(quickDepth)
 	})
 }
 
-func (q *quick) s3(s *s3Object) bool {
+func (q *quick) s3(r *quickRecord) bool {
+	s := &r.s3
 	var seen, seenBucket, seenObject fields
 	return q.object(func(key string) bool {
 		switch key {
@@ -65,7 +72,7 @@ func (q *quick) s3(s *s3Object) bool {
 				case "key":
 					return seenObject.once(1) && q.string(&o.Key)
 				case "size":
-					o.Size = new(int64)
+					o.Size = &r.size
 					return seenObject.once(2) && q.number(o.Size)
 				case "eTag":
 					return seenObject.once(4) && q.string(&o.ETag)
@@ -148,18 +155,26 @@ func (q *quick) string(to *string) bool {
 	if !q.next('"') {
 		return false
 	}
-	for from := q.at; q.at < len(q.text); q.at++ {
-		switch c := q.text[q.at]; {
-		case c == '"':
-			*to = q.text[from:q.at]
-			q.at++
-			return true
-		case c < ' ' || c > '~' || c == '\\':
-			return false
-		}
+	rest := q.text[q.at:]
+	n := 0
+	for n < len(rest) && plain[rest[n]] {
+		n++
 	}
-	return false
+	if n == len(rest) || rest[n] != '"' {
+		return false
+	}
+	*to = rest[:n]
+	q.at += n + 1
+	return true
 }
+
+// plain are the characters that stand for themselves in a string: ASCII without controls, quotes and backslashes.
+var plain = func() (is [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
 
 func (q *quick) number(to *int64) bool {
 	q.space()

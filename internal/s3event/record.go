@@ -35,14 +35,29 @@ type s3Object struct {
 
 // decodeRecords returns the records that are good, and an error that tells of those that are not.
 func (e *envelope) decodeRecords() ([]Record, error) {
-	var raws []json.RawMessage
-	n := len(e.records)
 	if e.records == nil {
-		if err := json.Unmarshal(e.Records, &raws); err != nil {
-			return nil, jsonError("Records", err)
-		}
-		n = len(raws)
+		return e.decodeApart()
 	}
+	return decodeEach(len(e.records), func(i int) (Record, error) { return e.records[i].decode() })
+}
+
+// decodeApart is decodeRecords when they could not be decoded together with the body.
+func (e *envelope) decodeApart() ([]Record, error) {
+	var raws []json.RawMessage
+	if err := json.Unmarshal(e.Records, &raws); err != nil {
+		return nil, jsonError("Records", err)
+	}
+	return decodeEach(len(raws), func(i int) (Record, error) {
+		var s *s3Record
+		if err := json.Unmarshal(raws[i], &s); err != nil {
+			return Record{}, jsonError("it", err)
+		}
+		return s.decode()
+	})
+}
+
+// decodeEach returns those of n records that can be decoded, and an error that tells of the others.
+func decodeEach(n int, decode func(i int) (Record, error)) ([]Record, error) {
 	switch {
 	case n == 0:
 		return nil, errors.New("Records has no record")
@@ -52,17 +67,7 @@ func (e *envelope) decodeRecords() ([]Record, error) {
 	records := make([]Record, 0, n)
 	var bad []error
 	for i := range n {
-		var s *s3Record
-		var err error
-		if e.records != nil {
-			s = e.records[i]
-		} else if jerr := json.Unmarshal(raws[i], &s); jerr != nil {
-			err = jsonError("it", jerr)
-		}
-		var r Record
-		if err == nil {
-			r, err = s.decode()
-		}
+		r, err := decode(i)
 		if err != nil {
 			bad = append(bad, fmt.Errorf("record %d: %w", i, err))
 			continue
