@@ -124,7 +124,7 @@ func landingMutants() []mutant {
 		},
 		{
 			name: "foreign-keys-land", rule: "R5", breaks: "a notification of a key that is not the media's lands it",
-			edits: []edit{{"internal/media/key.go", "if err != nil || rest[2] != '/' || !strings.HasSuffix(text, shard) || strings.ToLower(text) != text {", "if err != nil {"}},
+			edits: []edit{{"internal/media/key.go", "if err != nil || rest[2] != '/' || !strings.HasSuffix(text, shard) || strings.ToLower(text) != text {", "if err != nil || shard == text {"}},
 			test:  suite{"./internal/media", "TestKeysRefuseWhatTheyDoNotMake"},
 		},
 	}
