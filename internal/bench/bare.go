@@ -20,6 +20,9 @@ import (
 	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
 
+// heapFloor is what the garbage collector is made to take for live memory, as in coatcheck.
+const heapFloor = 32 << 20
+
 // bareQueue is a process that receives and deletes, with nothing between, until it is ended. It has a deleter for each
 // poller, as coatcheck has, because a poller that deletes itself would wait for two calls in turn.
 func bareQueue(ctx context.Context, args []string, _ io.Writer) error {
@@ -34,7 +37,7 @@ func bareQueue(ctx context.Context, args []string, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer runtime.KeepAlive(make([]byte, 32<<20)) // for the garbage collector, as coatcheck has it
+	defer runtime.KeepAlive(make([]byte, heapFloor))
 	client := awsclient.SQS(cfg)
 	received := make(chan []types.Message, *pollers)
 	group, ctx := errgroup.WithContext(ctx)

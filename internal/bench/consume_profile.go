@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"time"
 
@@ -79,6 +80,7 @@ func profiledConsumer(ctx context.Context, args []string, _ io.Writer) error {
 	if err := pprof.StartCPUProfile(cpu); err != nil {
 		return err
 	}
+	defer runtime.KeepAlive(make([]byte, heapFloor))
 	err = c.Run(ctx)
 	pprof.StopCPUProfile()
 	memory, memoryErr := os.Create(*prefix + ".mem")

@@ -2,9 +2,10 @@ package consumer_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,12 +22,17 @@ import (
 func BenchmarkConsumer(b *testing.B) {
 	ctx, stop := context.WithCancel(b.Context())
 	memory := &memory{left: b.N, stop: stop}
+	event, err := os.ReadFile("../s3event/testdata/s3_put.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	const key = "media/7f/01936b2e-8c1d-7a4e-9b52-6f0c1d2e3a7f"
 	for i := range memory.bodies {
 		id, err := uuid.NewV7()
 		if err != nil {
 			b.Fatal(err)
 		}
-		memory.bodies[i] = fmt.Sprintf(asS3Writes, bucket, keys.Key(id))
+		memory.bodies[i] = strings.Replace(string(event), key, keys.Key(id), 1)
 	}
 	cfg := consumer.DefaultConfig()
 	cfg.Bucket, cfg.Keys = bucket, keys
@@ -54,7 +60,7 @@ type memory struct {
 	stop          func()
 }
 
-func (m *memory) Receive(ctx context.Context, limit int, _, _ time.Duration) ([]consumer.Message, error) {
+func (m *memory) Receive(_ context.Context, limit int, _, _ time.Duration) ([]consumer.Message, error) {
 	m.mu.Lock()
 	n := min(limit, m.left)
 	from := m.given
@@ -91,10 +97,3 @@ func (m *memory) Land(_ context.Context, _ media.Source, landings []media.Landin
 	}
 	return landed, nil
 }
-
-// asS3Writes is a message of S3, in which the bucket and the key are missing.
-const asS3Writes = `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"eu-central-1","eventTime":"2024-11-27T09:15:02.345Z",` +
-	`"eventName":"ObjectCreated:Put","userIdentity":{"principalId":"AWS:AROAEXAMPLEID:app"},"requestParameters":{"sourceIPAddress":"203.0.113.7"},` +
-	`"responseElements":{"x-amz-request-id":"C3D13FE58DE4C810","x-amz-id-2":"FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD"},` +
-	`"s3":{"s3SchemaVersion":"1.0","configurationId":"coatcheck","bucket":{"name":%q,"ownerIdentity":{"principalId":"A3NL1KOZZKExample"},` +
-	`"arn":"arn:aws:s3:::example-media"},"object":{"key":%q,"size":482113,"eTag":"d41d8cd98f00b204e9800998ecf8427e","sequencer":"0055AED6DCD90281E5"}}}]}`

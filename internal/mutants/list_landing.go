@@ -123,6 +123,16 @@ func landingMutants() []mutant {
 			test:  suite{"./internal/postgres", "TestLandingMeetsAChange"},
 		},
 		{
+			name: "landed-by-assumption", rule: "R5", breaks: "all of a batch counts as landed when some of it has",
+			edits: []edit{{"internal/postgres/land.go", "if count == len(ids) {", "if count > 0 {"}},
+			test:  suite{"./internal/postgres", "TestLandABatch"},
+		},
+		{
+			name: "heartbeat-of-the-acknowledged", rule: "R4", breaks: "a message that was let go takes another's heartbeats with it",
+			edits: []edit{{"internal/consumer/heartbeat.go", "h.held[it.place-1], last.place = last, it.place", "h.held[it.place-1] = last"}},
+			test:  suite{"./internal/consumer", "TestHeartbeatsOfWhatIsHeld"},
+		},
+		{
 			name: "foreign-keys-land", rule: "R5", breaks: "a notification of a key that is not the media's lands it",
 			edits: []edit{{"internal/media/key.go", "if err != nil || rest[2] != '/' || !strings.HasSuffix(text, shard) || strings.ToLower(text) != text {", "if err != nil || shard == text {"}},
 			test:  suite{"./internal/media", "TestKeysRefuseWhatTheyDoNotMake"},

@@ -13,6 +13,9 @@ func TestListIsFresh(t *testing.T) {
 	t.Parallel()
 	root, files, err := repository(t.Context())
 	if err != nil {
+		if os.Getenv("COATCHECK_TEST_ALL") != "" {
+			t.Fatal(err)
+		}
 		t.Skip("not in a repository:", err)
 	}
 	copied, err := copyTree(root, files, filepath.Join(t.TempDir(), "copy"))

@@ -8,8 +8,8 @@ import (
 
 // TestDownload needs a network and fetches some 15 MB, so it runs only when asked for.
 func TestDownload(t *testing.T) {
-	if os.Getenv("COATCHECK_TEST_DOWNLOAD") == "" {
-		t.Skip("set COATCHECK_TEST_DOWNLOAD=1 to run it")
+	if os.Getenv("COATCHECK_TEST_ALL") == "" {
+		t.Skip("set COATCHECK_TEST_ALL=1 to run it")
 	}
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(own(t), "cache"))
 	t.Setenv("HOME", own(t)) // macOS has its cache below it

@@ -12,10 +12,19 @@ import (
 	"testing"
 )
 
+// without skips a test that this machine cannot run, unless all are to.
+func without(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("COATCHECK_TEST_ALL") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs to be root")
+		without(t, "needs to be root")
 	}
 }
 
@@ -23,7 +32,7 @@ func TestRootBelowAFolderOfItsOwn(t *testing.T) {
 	t.Parallel()
 	asRoot(t)
 	if as, ok := renamed(0, 0); !ok || as.works(t.Context()) != nil {
-		t.Skip("user namespaces are not to be had")
+		without(t, "user namespaces are not to be had")
 	}
 	home := own(t)
 	if err := os.Chmod(home, 0o700); err != nil {
@@ -93,7 +102,7 @@ func TestOrdinaryUser(t *testing.T) {
 			t.Parallel()
 			as, ok := renamed(uid, uid)
 			if uid == nameless && (!ok || as.works(t.Context()) != nil) {
-				t.Skip("user namespaces are not to be had")
+				without(t, "user namespaces are not to be had")
 			}
 			for _, first := range []string{"user", "root"} {
 				home := filepath.Join(dir, name+first)

@@ -86,9 +86,9 @@ WITH event AS (
 SELECT id, verdict FROM judged`
 
 // landPendingSQL records what nearly every landing is: the declared object of a media that is PENDING. The function says why
-// it is one, and returns the ids of those that it has recorded: NULL says that it has recorded all.
+// it is one, and returns the ids of those that it has recorded. They are told only when they are not all that it was given.
 const landPendingSQL = `
-SELECT CASE WHEN count(*) < cardinality($1::uuid[]) THEN coalesce(array_agg(id), '{}') END
+SELECT count(*), CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END
 FROM coatcheck.land_pending($1, $2, $3, $4, $5, $6, $7, $8) AS id`
 
 // Land records that objects exist, and returns what each landing did. Landings of the same media are reduced to one by
@@ -159,13 +159,14 @@ func (s *Store) landPending(ctx context.Context, now time.Time, source media.Sou
 	if len(ids) == 0 {
 		return nil
 	}
+	var count int
 	var landed uuids
-	_, err := s.query(ctx, landPendingSQL, func(row scanner) error { return row.Scan(&landed) },
+	_, err := s.query(ctx, landPendingSQL, func(row scanner) error { return row.Scan(&count, &landed) },
 		ids, sizes, etags, versions, sequencers, source, now, now.Add(s.windows.Claim))
 	if err != nil {
 		return unusable(fmt.Errorf("recording landings: %w", err))
 	}
-	if landed == nil {
+	if count == len(ids) {
 		landed = ids
 	}
 	for _, id := range landed {

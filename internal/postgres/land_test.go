@@ -166,6 +166,11 @@ func TestLandABatch(t *testing.T) {
 	deleting, deleted, stranger := f.bring(t, media.StateDeleting), f.bring(t, media.StateDeleted), draft()
 	rejected := f.bring(t, media.StatePending)
 	later := func(l *media.Landing) { l.Sequencer, l.ETag = seq("02"), "e2" }
+	entered := func() [3]float64 {
+		const name = "coatcheck_media_entered_total"
+		return [3]float64{f.count(t, name, "", "uploaded"), f.count(t, name, "rejected", "deleting"), f.count(t, name, "late", "deleting")}
+	}
+	before := entered()
 	at := time.Date(2026, 3, 1, 11, 59, 0, 0, time.UTC)
 	got, err := f.Land(t.Context(), media.SourceNotification, []media.Landing{
 		landing(stranger), landing(deleted), landing(confirmed, later), landing(uploaded, later), landing(deleting),
@@ -186,6 +191,12 @@ func TestLandABatch(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) { // UUIDv7s made one after another are in order
 		t.Errorf("got\n%+v, want\n%+v", got, want)
+	}
+	after := entered()
+	for i, state := range []string{"uploaded", "rejected", "late"} {
+		if n := after[i] - before[i]; n != 1 {
+			t.Errorf("%v media were counted as %s", n, state)
+		}
 	}
 	if got, err := f.Land(t.Context(), media.SourceNotification, nil); err != nil || got != nil {
 		t.Errorf("nothing landed: %v, %v", got, err)

@@ -90,8 +90,8 @@ type Config struct {
 // maxRequestBytes bounds a request's body: twice a batch of 100 uploads with as much metadata as is allowed, in ASCII.
 const maxRequestBytes = 8 << 20
 
-// CompressFrom is the size, in bytes, from which an answer is compressed. The answer of one upload or media is one or two packets
-// either way, and compressing it took a quarter of the processor time of CreateUpload.
+// CompressFrom is the size, in bytes, from which an answer is compressed. The answer of one upload or media is one or two
+// packets either way, and compressing it took a quarter of the processor time of CreateUpload.
 const CompressFrom = 64 << 10
 
 // Register adds the API to mux: its services behind authentication, each for those whom it is for, gRPC health and

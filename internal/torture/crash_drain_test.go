@@ -11,7 +11,7 @@ const crashSlow = 900 * time.Millisecond
 
 // crashLanding reports whether it is the statement that records landings, whose name is how it begins.
 func crashLanding(e proxyEffect) bool {
-	return strings.HasPrefix(e.Name, "SELECT CASE WHEN count(*) < cardinality(")
+	return strings.HasPrefix(e.Name, "SELECT count(*), CASE WHEN count(*) < cardinality(")
 }
 
 // crashHeartbeat is a batch that takes so long that its messages are hidden anew meanwhile.
