@@ -21,7 +21,27 @@ func scopeMutants() []mutant {
 		{
 			name: "list-without-owner", rule: "R9", breaks: "a list has other owners' media",
 			edits: []edit{{store, `q = q.Where("m.owner = ?", scope.Owner)`, `q = q.Where("TRUE")`}},
-			test:  suite{"./internal/postgres", "TestNobodySeesWhatIsNotTheirs"},
+			test:  suite{"./internal/postgres", "TestList"},
+		},
+		{
+			name: "page-from-another-owner", rule: "R9", breaks: "a page of the newest has the media of owners who come before by name",
+			edits: []edit{{store, "scope.Owner, scope.Tenant, uuid.Nil)", `"", scope.Tenant, uuid.Nil)`}},
+			test:  suite{"./internal/postgres", "TestList"},
+		},
+		{
+			name: "page-to-another-owner", rule: "R9", breaks: "a page of the newest has the media of owners who come after by name",
+			edits: []edit{{store, "scope.Owner, scope.Tenant, last)", `scope.Owner+"z", scope.Tenant, last)`}},
+			test:  suite{"./internal/postgres", "TestList"},
+		},
+		{
+			name: "page-from-another-tenant", rule: "R9", breaks: "a tenant's page has the media of tenants who come before by name",
+			edits: []edit{{store, `"(m.tenant, m.id) >= (?, ?)", scope.Tenant, uuid.Nil)`, `"(m.tenant, m.id) >= (?, ?)", "", uuid.Nil)`}},
+			test:  suite{"./internal/postgres", "TestList"},
+		},
+		{
+			name: "page-to-another-tenant", rule: "R9", breaks: "a tenant's page has the media of tenants who come after by name",
+			edits: []edit{{store, `"(m.tenant, m.id) <= (?, ?)", scope.Tenant, last)`, `"(m.tenant, m.id) <= (?, ?)", scope.Tenant+"z", last)`}},
+			test:  suite{"./internal/postgres", "TestList"},
 		},
 		{
 			name: "list-of-another-owner", rule: "R9", breaks: "whoever acts for one owner may list another's media",

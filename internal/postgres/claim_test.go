@@ -161,8 +161,10 @@ func TestNobodySeesWhatIsNotTheirs(t *testing.T) {
 					t.Errorf("%s, scope %+v, question %d: told %q", state, scope, i, err)
 				}
 			}
-			if ms, err := f.List(ctx, scope, media.Page{Limit: 10}); err != nil || len(ms) > 0 {
-				t.Errorf("scope %+v lists %d media, %v", scope, len(ms), err)
+			for _, of := range append([]media.State{""}, media.States...) {
+				if ms, err := f.List(ctx, scope, media.Page{Limit: 10, State: of}); err != nil || len(ms) > 0 {
+					t.Errorf("scope %+v lists %d media, %v", scope, len(ms), err)
+				}
 			}
 		}
 		if after := f.get(t, m.ID); text(after) != text(m) {

@@ -20,8 +20,9 @@ import (
 // processes may start at once: "coat" in ASCII.
 const schemaLock = 0x636f6174
 
-// Migrator moves the schema of one database between versions. Every migration and the record that it ran are one
-// transaction: a process killed in the middle leaves the version before.
+// Migrator moves the schema of one database between versions. A migration and the record that it ran are one transaction: a
+// process killed in the middle leaves the version before. One that builds an index beside what goes on cannot be; it begins
+// by removing what a killed process has left of it.
 type Migrator struct {
 	provider *goose.Provider
 }

@@ -1,7 +1,9 @@
 package postgres_test
 
 import (
+	"bytes"
 	"database/sql"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/pgtest"
 	"github.com/coatcheck/coatcheck/internal/postgres"
+	"github.com/coatcheck/coatcheck/migrations"
 )
 
 func open(t *testing.T, url string) *bun.DB {
@@ -99,6 +102,72 @@ func TestMigrate(t *testing.T) {
 	}
 	if second := schema(t, db); second != first {
 		t.Errorf("the second time it is\n%s\nthe first time it was\n%s", second, first)
+	}
+}
+
+// TestMigrationThatWasStopped: one that is no transaction is stopped after each of its statements, or in the middle of one that
+// leaves an index half made, and is whole after it has run again; either way.
+func TestMigrationThatWasStopped(t *testing.T) {
+	t.Parallel()
+	db := open(t, pgtest.Empty(t)).DB
+	m := migrator(t, db)
+	up := func() {
+		t.Helper()
+		if _, err := m.Up(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	down := func() {
+		t.Helper()
+		for { // to the version before
+			ms, err := m.Down(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ms[0].Version == 7 {
+				return
+			}
+		}
+	}
+	up()
+	after := schema(t, db)
+	down()
+	before := schema(t, db)
+	text, err := migrations.FS.ReadFile("00007_listing_indexes.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("-- +goose Up"))
+	ups, downs, ok := strings.Cut(string(text), "-- +goose Down")
+	if !ok {
+		t.Fatal("it has no two parts")
+	}
+	for name, way := range map[string]struct {
+		statements  string
+		back, whole func()
+		want        string
+	}{
+		"up":   {ups, down, up, after},
+		"down": {downs, up, down, before},
+	} {
+		statements := strings.Split(strings.TrimSpace(way.statements), ";")
+		for n := range len(statements) - 1 {
+			if schema(t, db) == way.want {
+				way.back()
+			}
+			for i, s := range statements[:n+1] {
+				if i == n && strings.Contains(s, "CREATE INDEX") { // what is left when it is stopped here is not an index of this
+					s = regexp.MustCompile(`\(.*\)`).ReplaceAllString(s, "(size_bytes)")
+				}
+				if _, err := db.ExecContext(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			way.whole()
+			if got := schema(t, db); got != way.want {
+				t.Errorf("%s, stopped after %q:\n%s\nwant\n%s", name, statements[n], got, way.want)
+			}
+		}
 	}
 }
 

@@ -39,16 +39,16 @@ func measureWrites(t *testing.T, db *bun.DB) string {
 	}
 	const dropKey, addKey = "ALTER TABLE coatcheck.media DROP CONSTRAINT media_key_key", "ALTER TABLE coatcheck.media ADD CONSTRAINT media_key_key UNIQUE (key)"
 	drop := func(index string) string { return "DROP INDEX coatcheck." + index }
-	byTenant, byOwner := definitions["media_by_tenant"], definitions["media_by_owner"]
+	byTenant, byOwner := definitions["media_by_tenant_and_id"], definitions["media_by_owner_and_id"]
 	variants := []struct {
 		name       string
 		drop, make []string
 	}{
 		{"all", nil, nil},
-		{"without `media_by_tenant`", []string{drop("media_by_tenant")}, []string{byTenant}},
-		{"without `media_by_owner`", []string{drop("media_by_owner")}, []string{byOwner}},
+		{"without `media_by_tenant_and_id`", []string{drop("media_by_tenant_and_id")}, []string{byTenant}},
+		{"without `media_by_owner_and_id`", []string{drop("media_by_owner_and_id")}, []string{byOwner}},
 		{"without `media_key_key`", []string{dropKey}, []string{addKey}},
-		{"without these three", []string{drop("media_by_tenant"), drop("media_by_owner"), dropKey}, []string{byTenant, byOwner, addKey}},
+		{"without these three", []string{drop("media_by_tenant_and_id"), drop("media_by_owner_and_id"), dropKey}, []string{byTenant, byOwner, addKey}},
 	}
 	best, wal := make([][3]float64, len(variants)), make([]float64, len(variants))
 	for range 5 {

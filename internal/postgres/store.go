@@ -93,20 +93,46 @@ func (s *Store) List(ctx context.Context, scope media.Scope, page media.Page) ([
 		return nil, nil
 	}
 	var rows []row
-	q := scoped(s.db.NewSelect().Model(&rows), scope).OrderExpr("m.id DESC").Limit(int64(page.Limit))
-	if page.Before != (uuid.UUID{}) {
-		q = q.Where("m.id < ?", page.Before)
-	}
-	if page.State != "" {
-		q = q.Where("m.state = ?", page.State)
-	}
-	if page.State != "" && page.State != media.StateConfirmed {
-		q = q.Where("m.due_at IS NOT NULL") // always true of them, and lets the index of what is due serve the query
+	q := s.db.NewSelect().Model(&rows).Limit(int64(page.Limit))
+	switch page.State {
+	case "":
+		q = newest(q, scope, page.Before)
+	case media.StateConfirmed:
+		// Nearly all are: as Postgres cannot know of an expression, which it takes to be true of half of the rows.
+		q = newest(q, scope, page.Before).Where("coalesce(m.state = ?, FALSE)", page.State)
+	default:
+		// Always true of them, and lets the index of what is due serve the query.
+		q = scoped(q, scope).Where("m.state = ?", page.State).Where("m.due_at IS NOT NULL").OrderExpr("m.id DESC")
+		if page.Before != (uuid.UUID{}) {
+			q = q.Where("m.id < ?", page.Before)
+		}
 	}
 	if err := q.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("listing media: %w", err)
 	}
 	return allMedia(rows), nil
+}
+
+// newest asks for what is within the scope and older than before, as one range of the index that has them in this order,
+// by comparing whole rows. Asked for the tenant and the owner, each by itself, Postgres takes the two for independent: it
+// expects few media of an owner whose tenant is one of many, and reads and sorts all that there are for one page.
+func newest(q *bun.SelectQuery, scope media.Scope, before uuid.UUID) *bun.SelectQuery {
+	if !storable(scope.Tenant) || !storable(scope.Owner) {
+		return q.Where("FALSE")
+	}
+	last := before
+	if before == (uuid.UUID{}) {
+		last = uuid.Max
+	} else {
+		q = q.Where("m.id <> ?", before) // and not < above: of the first tenant by name Postgres would expect nothing
+	}
+	if scope.Owner == "" {
+		return q.Where("(m.tenant, m.id) >= (?, ?)", scope.Tenant, uuid.Nil).Where("(m.tenant, m.id) <= (?, ?)", scope.Tenant, last).
+			OrderExpr("m.tenant DESC, m.id DESC")
+	}
+	return q.Where("(m.owner, m.tenant, m.id) >= (?, ?, ?)", scope.Owner, scope.Tenant, uuid.Nil).
+		Where("(m.owner, m.tenant, m.id) <= (?, ?, ?)", scope.Owner, scope.Tenant, last).
+		OrderExpr("m.owner DESC, m.tenant DESC, m.id DESC")
 }
 
 // BindBucket takes note of which bucket and prefix this database speaks of, the first time, and is an error when they are

@@ -15,6 +15,8 @@ func TestList(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
 	bob := media.Scope{Tenant: "acme", Owner: "bob"}
+	// Others whose names come just before and just after.
+	around := []media.Scope{{Tenant: "acme", Owner: "alic"}, {Tenant: "acme", Owner: "alicez"}, {Tenant: "acm", Owner: "alice"}, {Tenant: "acmez", Owner: "alice"}}
 	all := map[media.Scope][]uuid.UUID{}
 	byState := map[media.State][]uuid.UUID{}
 	for range 3 {
@@ -28,6 +30,13 @@ func TestList(t *testing.T) {
 		all[bob] = append(all[bob], m.ID)
 		all[media.Scope{Tenant: "acme"}] = append(all[media.Scope{Tenant: "acme"}], m.ID)
 		f.create(t, func(m *media.Media) { m.Tenant = "other" })
+		for _, scope := range around {
+			m := f.create(t, func(m *media.Media) { m.Tenant, m.Owner = scope.Tenant, scope.Owner })
+			all[scope] = append(all[scope], m.ID)
+			if scope.Tenant == "acme" {
+				all[media.Scope{Tenant: "acme"}] = append(all[media.Scope{Tenant: "acme"}], m.ID)
+			}
+		}
 	}
 	check := func(name string, scope media.Scope, state media.State, want []uuid.UUID) {
 		t.Helper()
@@ -46,7 +55,7 @@ func TestList(t *testing.T) {
 				for _, m := range ms {
 					got = append(got, m.ID)
 				}
-				if len(ms) < limit {
+				if len(ms) < limit || len(got) > len(want) {
 					break
 				}
 				page.Before = ms[len(ms)-1].ID
