@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/coatcheck/coatcheck/internal/awsclient"
@@ -107,14 +108,14 @@ func bareUpdate(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	type batch struct {
-		ids              []string
+		ids              []pgtype.UUID
 		etags, sequences []string
 	}
 	batches := make(chan batch, (*count+updateBatch-1)/updateBatch)
 	for from := *first; from < *first+*count; from += updateBatch {
 		var b batch
 		for i := from; i < min(from+updateBatch, *first+*count); i++ {
-			b.ids, b.etags = append(b.ids, rig.ID(i).String()), append(b.etags, rig.ETag())
+			b.ids, b.etags = append(b.ids, rig.Param(rig.ID(i))), append(b.etags, rig.ETag())
 			b.sequences = append(b.sequences, fmt.Sprintf("%040X", i))
 		}
 		batches <- b

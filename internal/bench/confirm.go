@@ -158,8 +158,8 @@ func (a *api) confirm(ctx context.Context, ids []uuid.UUID) error {
 func (f *confirmation) bare(ctx context.Context, i int) error {
 	ids := f.of(i)
 	if len(ids) == 1 {
-		return one(ctx, f.conns, 1, bareConfirmSQL, ids[0], "post/1", time.Now())
+		return one(ctx, f.conns, 1, bareConfirmSQL, rig.Param(ids[0]), "post/1", time.Now())
 	}
 	claims := strings.Split(strings.Repeat("post/1 ", len(ids)-1)+"post/1", " ")
-	return one(ctx, f.conns, len(ids), bareConfirmManySQL, ids, claims, time.Now())
+	return one(ctx, f.conns, len(ids), bareConfirmManySQL, rig.Params(ids), claims, time.Now())
 }

@@ -58,13 +58,15 @@ func (c *consumption) report(out io.Writer, peers []peer) ([]line, error) {
 		what:      fmt.Sprintf("consume, %d notifications", n),
 		coatcheck: fmt.Sprintf("%.0f/s", rate(n, ours)),
 		limit:     fmt.Sprintf("%.0f/s: receive and delete %.2f s + UPDATE %.2f s", rate(n, calls+rows), calls.Seconds(), rows.Seconds()),
-		ratio:     float64(calls+rows) / float64(ours), aim: "0.90", peers: strings.Join(told, "; "), spread: c.spread(oursPlain, n),
+		ratio:     c.paired(func(ours, calls, rows usage) float64 { return float64(calls.took+rows.took) / float64(ours.took) }), aim: "0.90", peers: strings.Join(told, "; "), spread: c.spread(oursPlain, n),
 	}, {
 		what:      "consume, processor time a notification, of every process",
 		coatcheck: fmt.Sprintf("%.0f µs", c.processor(oursPlain)),
 		limit:     fmt.Sprintf("%.0f µs: the same parts", c.processor(bareCalls)+c.processor(bareRows)),
-		ratio:     (c.processor(bareCalls) + c.processor(bareRows)) / c.processor(oursPlain),
-		spread:    c.processorSpread(oursPlain),
+		ratio: c.paired(func(ours, calls, rows usage) float64 {
+			return (processorEach(calls) + processorEach(rows)) / processorEach(ours)
+		}),
+		spread: c.processorSpread(oursPlain),
 	}, {
 		what:      "consume, each call 10 ms longer",
 		coatcheck: fmt.Sprintf("%.0f/s", rate(n, delayed)),
@@ -82,6 +84,12 @@ func rate(n int, in time.Duration) float64 { return float64(n) / in.Seconds() }
 
 func (c *consumption) median(name string) time.Duration {
 	return rig.Median(rig.Ordered(c.results[name], took))
+}
+
+// paired is the median of what the plain turns come to.
+func (c *consumption) paired(of func(ours, calls, rows usage) float64) float64 {
+	ours, calls, rows := c.results[oursPlain], c.results[bareCalls], c.results[bareRows]
+	return rig.PairedMedian(len(ours), func(i int) float64 { return of(ours[i], calls[i], rows[i]) })
 }
 
 func (c *consumption) spread(name string, n int) string {

@@ -55,7 +55,7 @@ func measureCreate(ctx context.Context, s *site, out io.Writer) (_ []line, err e
 		{idleAPI, idle.pid, always(idle.create), func(context.Context, *pgx.Conn, int) error { return nil }},
 		{bareSQL, 0, always(func(ctx context.Context, _ int) error {
 			id, now := uuid.Must(uuid.NewV7()), time.Now()
-			return one(ctx, conns, 1, bareInsertSQL, id, owner, rig.Keys.Key(id), rig.ContentType, int64(len(rig.Body)), rig.Checksum(), now,
+			return one(ctx, conns, 1, bareInsertSQL, rig.Param(id), owner, rig.Keys.Key(id), rig.ContentType, int64(len(rig.Body)), rig.Checksum(), now,
 				now.Add(5*time.Minute), now.Add(24*time.Hour))
 		}), settle},
 	}

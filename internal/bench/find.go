@@ -77,7 +77,7 @@ func (s *site) findLine(what string, inFew, inMany []search, of func(search) tim
 		what:      fmt.Sprintf("sweep: %s the next %d, with %d CONFIRMED", what, sweepBatch, s.config.size),
 		coatcheck: fmt.Sprintf("%.1f ms", milliseconds(rig.Median(many))),
 		limit:     fmt.Sprintf("%.1f ms: with %d", milliseconds(rig.Median(few)), fewRows),
-		ratio:     float64(rig.Median(few)) / float64(rig.Median(many)), aim: "0.90",
+		ratio:     rig.PairedMedian(len(inMany), func(i int) float64 { return float64(of(inFew[i])) / float64(of(inMany[i])) }), aim: "0.90",
 		spread: fmt.Sprintf("%.1f to %.1f ms", milliseconds(many[0]), milliseconds(many[len(many)-1])),
 	}
 }

@@ -6,7 +6,7 @@
 //
 // Postgres, the emulated S3 and SQS, and every contender are processes of their own on this machine. Postgres is
 // durable. Contenders take turns, so that what changes on the machine meanwhile meets them all, and what is told are
-// medians, with the fastest and the slowest run as their spread.
+// medians, with the fastest and the slowest run as their spread. A ratio is the median of the turns' ratios.
 //
 // A figure's limit is what nobody could do better on the same machine: the times of the bare parts of the work, each
 // measured alone in the same run, added up, because the parts share the processors. Where a network is in the way, as on

@@ -45,14 +45,14 @@ func (f *sweeps) sweepBarely(ctx context.Context, class string, ids []uuid.UUID)
 					return err
 				}
 			}
-			now := time.Now()
-			if _, err := db.Exec(ctx, bareExpireSQL, batch, class, now); err != nil {
+			now, params := time.Now(), rig.Params(batch)
+			if _, err := db.Exec(ctx, bareExpireSQL, params, class, now); err != nil {
 				return err
 			}
 			if err := f.aws.deleteAll(ctx, batch); err != nil {
 				return err
 			}
-			if _, err := db.Exec(ctx, bareFinishSQL, batch, now, now.Add(7*24*time.Hour)); err != nil {
+			if _, err := db.Exec(ctx, bareFinishSQL, params, now, now.Add(7*24*time.Hour)); err != nil {
 				return err
 			}
 		}

@@ -104,7 +104,7 @@ func (s *Store) Discard(ctx context.Context, scope media.Scope, id uuid.UUID, e 
 // lockRows reads the scope's media among ids, and holds their locks until the transaction ends.
 func lockRows(ctx context.Context, tx bun.Tx, scope media.Scope, ids []uuid.UUID) (map[uuid.UUID]*media.Media, error) {
 	var rows []row
-	q := scopedByID(tx.NewSelect().Model(&rows).Where("m.id IN (?)", bun.In(ids)), scope).OrderExpr("m.id").For("UPDATE")
+	q := scopedByID(tx.NewSelect().Model(&rows).Where("m.id IN (?)", bun.List(ids)), scope).OrderExpr("m.id").For("UPDATE")
 	if err := q.Scan(ctx); err != nil {
 		return nil, unusable(fmt.Errorf("locking media: %w", err))
 	}

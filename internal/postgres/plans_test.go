@@ -299,13 +299,12 @@ func parsePlan(lines []string) plan {
 func planStore(t *testing.T, confirmed, each int) (*fixture, *bun.DB, *catcher) {
 	t.Helper()
 	url := pgtest.New(t)
-	db := open(t, url)
+	caught := &catcher{}
+	db := open(t, url).WithQueryHook(caught)
 	c := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	reg := prometheus.NewRegistry()
 	f := &fixture{Store: postgres.NewStore(db, windows, c.Now, postgres.NewMetrics(reg)), clock: c, url: url, reg: reg}
 	fill(t, db, confirmed, each, c.Now())
-	caught := &catcher{}
-	db.AddQueryHook(caught)
 	return f, db, caught
 }
 

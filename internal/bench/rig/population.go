@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -55,6 +56,18 @@ func ID(i int) uuid.UUID {
 	id[8] = 0x80 | sum[1]&0xf
 	copy(id[9:], sum[2:])
 	return id
+}
+
+// Param is an id as pgx encodes it fastest: a [uuid.UUID] goes by way of its text, a failed attempt and 3 µs.
+func Param(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
+
+// Params are several.
+func Params(ids []uuid.UUID) []pgtype.UUID {
+	params := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		params[i] = Param(id)
+	}
+	return params
 }
 
 // Created returns when the media with this id was created, which its id tells.
@@ -121,7 +134,7 @@ const insertPending = `
 // InsertPending inserts media that nothing has been heard of. No sweep finds them.
 func InsertPending(ctx context.Context, db *pgx.Conn, ids []uuid.UUID) error {
 	_, err := db.Exec(ctx, insertPending, pgx.NamedArgs{
-		"ids": ids, "prefix": Prefix, "type": ContentType, "size": len(Body), "checksum": Checksum(),
+		"ids": Params(ids), "prefix": Prefix, "type": ContentType, "size": len(Body), "checksum": Checksum(),
 	})
 	if err != nil {
 		return fmt.Errorf("inserting pending media: %w", err)
@@ -143,7 +156,7 @@ const insertUploaded = `
 // InsertUploaded inserts media that have landed and that nobody has claimed. Sweeps find them from due on.
 func InsertUploaded(ctx context.Context, db *pgx.Conn, ids []uuid.UUID, due time.Time) error {
 	_, err := db.Exec(ctx, insertUploaded, pgx.NamedArgs{
-		"ids": ids, "prefix": Prefix, "type": ContentType, "size": len(Body), "checksum": Checksum(), "etag": ETag(), "due": due,
+		"ids": Params(ids), "prefix": Prefix, "type": ContentType, "size": len(Body), "checksum": Checksum(), "etag": ETag(), "due": due,
 	})
 	if err != nil {
 		return fmt.Errorf("inserting uploaded media: %w", err)

@@ -27,3 +27,14 @@ func Percentile[T any](ordered []T, p float64) T {
 	at := int(p/100*float64(n) + 0.9999999)
 	return ordered[min(max(at, 1), n)-1]
 }
+
+// PairedMedian is the median of what each turn's results come to, where contenders took turns one after the other: what a
+// machine does for some seconds meets all of a turn, and so does not show.
+func PairedMedian(turns int, of func(turn int) float64) float64 {
+	each := make([]float64, turns)
+	for i := range each {
+		each[i] = of(i)
+	}
+	slices.Sort(each)
+	return Median(each)
+}
