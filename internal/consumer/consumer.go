@@ -9,7 +9,8 @@
 // A poller receives up to ten messages and decodes them. A writer takes what waits, as much as fits one statement, and
 // records it. While another one does, or receives come back full, it waits for its turn or until its own statement is
 // full. A deleter acknowledges what was recorded. Every hand-over is bounded, so that a slow database stops the polling;
-// meanwhile heartbeats keep what was received hidden, so that an outage costs no message one of its receives.
+// meanwhile heartbeats keep what was received hidden, so that an outage costs no message one of its receives. Messages about
+// a media that somebody's transaction holds wait beside the writers, which go on.
 //
 // What becomes of a message (R4):
 //
@@ -32,7 +33,8 @@ import (
 )
 
 // Lander records landings. Landings that were recorded before change nothing (R5), so that a call whose outcome is not
-// known may be repeated.
+// known may be repeated. One whose verdict is held has not been recorded, and is given again later. With an error come those
+// that were recorded before it.
 type Lander interface {
 	Land(ctx context.Context, source media.Source, landings []media.Landing) ([]media.Landed, error)
 }
@@ -61,6 +63,7 @@ type Consumer struct {
 
 	handover chan []*item // from pollers to writers, as received
 	batches  *batches     // what writers make of it
+	held     chan []*item // from writers, about media that somebody's transaction holds
 	acks     chan []*item // to deleters, at most ten at a time
 	beats    *heartbeats
 
@@ -121,15 +124,17 @@ func (c *Consumer) Run(ctx context.Context) error {
 	perBatch := (c.cfg.BatchSize + receiveSize - 1) / receiveSize
 	c.handover = make(chan []*item, max(c.cfg.Pollers, c.cfg.Writers*perBatch))
 	c.batches = newBatches(c.handover, c.cfg.BatchSize)
+	c.held = make(chan []*item)
 	c.acks = make(chan []*item, 2*c.cfg.Writers*perBatch)
 	c.beats = newHeartbeats(c)
 
-	var pollers, writers, deleters, beats sync.WaitGroup
+	var pollers, writers, biding, deleters, beats sync.WaitGroup
 	beat, stopBeats := context.WithCancel(work)
 	beats.Go(func() { c.beats.run(beat) })
 	for range c.cfg.Deleters {
 		deleters.Go(func() { c.acknowledge(work) })
 	}
+	biding.Go(func() { c.bide(ctx, work) })
 	for range c.cfg.Writers {
 		writers.Go(func() { c.write(ctx, work) })
 	}
@@ -141,6 +146,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	pollers.Wait()
 	close(c.handover)
 	writers.Wait()
+	close(c.held)
+	biding.Wait()
 	close(c.acks)
 	deleters.Wait()
 	stopBeats()

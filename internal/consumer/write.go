@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/coatcheck/coatcheck/internal/backoff"
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -17,40 +19,59 @@ func (c *Consumer) write(ctx, work context.Context) {
 		if !ok {
 			return
 		}
+		var held []*item
 		if ctx.Err() != nil {
 			c.giveBack(batch)
 		} else {
-			c.commit(ctx, work, batch)
+			held = c.commit(ctx, work, batch)
 		}
 		done()
+		if len(held) > 0 {
+			c.held <- held
+		}
 	}
 }
 
-// commit records a batch and passes it on for acknowledgement (R4). It does not return before the batch is recorded or
-// left: an outage stops the writers, and by that the pollers.
-func (c *Consumer) commit(ctx, work context.Context, batch []*item) {
+// commit records a batch and passes it on for acknowledgement (R4), but for what it returns: messages about a media that
+// somebody's transaction holds. It does not return before the batch is recorded or left: an outage stops the writers, and by
+// that the pollers.
+func (c *Consumer) commit(ctx, work context.Context, batch []*item) (held []*item) {
 	for failures := 1; ; failures++ {
-		err := c.land(work, batch)
+		rows, err := c.land(work, batch)
 		if err == nil {
+			if len(rows) > 0 {
+				batch, held = split(batch, rows)
+			}
 			c.handled(batch)
-			return
+			return held
 		}
 		if work.Err() == nil && !c.passing(err) {
-			c.isolate(ctx, work, batch, err)
-			return
+			return c.isolate(ctx, work, batch, err)
 		}
 		c.metrics.retries.Inc()
 		c.trouble("recording landings failed: it is tried again", "error", err, "messages", len(batch), "failures", failures)
 		if backoff.Sleep(ctx, c.cfg.Retry.Delay(failures)) != nil || work.Err() != nil {
 			c.giveBack(batch)
-			return
+			return nil
 		}
 	}
 }
 
+// split parts messages about any of these media from the others.
+func split(batch []*item, rows map[uuid.UUID]bool) (others, held []*item) {
+	for _, it := range batch {
+		if slices.ContainsFunc(it.landings, func(l media.Landing) bool { return rows[l.MediaID] }) {
+			held = append(held, it)
+		} else {
+			others = append(others, it)
+		}
+	}
+	return others, held
+}
+
 // isolate deals with a batch that was refused for good: tried one at a time, all but the bad ones land. A bad one is
 // left to its visibility timeout.
-func (c *Consumer) isolate(ctx, work context.Context, batch []*item, err error) {
+func (c *Consumer) isolate(ctx, work context.Context, batch []*item, err error) (held []*item) {
 	if len(batch) == 1 {
 		it := batch[0]
 		c.beats.remove(batch)
@@ -59,21 +80,22 @@ func (c *Consumer) isolate(ctx, work context.Context, batch []*item, err error) 
 			c.log.Error("message refused by the database: it is left for the dead-letter queue",
 				"message", it.ID, "landings", len(it.landings), "error", err)
 		}
-		return
+		return nil
 	}
 	c.metrics.isolations.Inc()
 	c.trouble("recording landings was refused: each message is tried alone", "error", err, "messages", len(batch))
 	for i, it := range batch {
 		if ctx.Err() != nil {
 			c.giveBack(batch[i:])
-			return
+			return held
 		}
-		c.commit(ctx, work, []*item{it})
+		held = append(held, c.commit(ctx, work, []*item{it})...)
 	}
+	return held
 }
 
-// land makes one attempt to record a batch, and measures it.
-func (c *Consumer) land(work context.Context, batch []*item) error {
+// land makes one attempt to record a batch, and measures it. It returns the media whose rows are held.
+func (c *Consumer) land(work context.Context, batch []*item) (held map[uuid.UUID]bool, err error) {
 	n := 0
 	for _, it := range batch {
 		n += len(it.landings)
@@ -87,12 +109,8 @@ func (c *Consumer) land(work context.Context, batch []*item) error {
 	began := time.Now()
 	landed, err := c.lander.Land(ctx, media.SourceNotification, landings)
 	c.metrics.landSeconds.Observe(time.Since(began).Seconds())
-	if err != nil {
-		return err
-	}
-	c.metrics.batchLandings.Observe(float64(n))
 	now, verdicts := c.now(), map[media.Verdict]int{}
-	for _, l := range landed {
+	for _, l := range landed { // with an error, too: what it was too late for
 		verdicts[l.Verdict]++
 		if l.Verdict == media.VerdictLanded && !l.EventTime.IsZero() {
 			c.metrics.lag.Observe(max(0, now.Sub(l.EventTime).Seconds())) // the clocks are not the same
@@ -101,7 +119,19 @@ func (c *Consumer) land(work context.Context, batch []*item) error {
 	for verdict, n := range verdicts {
 		c.metrics.verdicts.WithLabelValues(string(verdict)).Add(float64(n))
 	}
-	return nil
+	if err != nil {
+		return nil, err
+	}
+	c.metrics.batchLandings.Observe(float64(n))
+	if verdicts[media.VerdictHeld] > 0 {
+		held = make(map[uuid.UUID]bool)
+		for _, l := range landed {
+			if l.Verdict == media.VerdictHeld {
+				held[l.MediaID] = true
+			}
+		}
+	}
+	return held, nil
 }
 
 // handled passes on a batch that is committed to the deleters, all but what was understood in part only.

@@ -91,12 +91,14 @@ const (
 	VerdictLate Verdict = "late"
 	// VerdictUnknown means that no row has this id: the object is a stray.
 	VerdictUnknown Verdict = "unknown"
+	// VerdictHeld means that nothing was recorded, since somebody's transaction holds the row: it is to be tried again.
+	VerdictHeld Verdict = "held"
 )
 
 // Verdicts lists every verdict.
 var Verdicts = []Verdict{
 	VerdictLanded, VerdictRejected, VerdictDuplicate, VerdictReplaced, VerdictConflict, VerdictDeleting,
-	VerdictLate, VerdictUnknown,
+	VerdictLate, VerdictUnknown, VerdictHeld,
 }
 
 // Landed is the outcome of one landing.

@@ -6,8 +6,7 @@ const (
 	decide     = "internal/media/decide.go"
 	claimSQL   = "internal/postgres/claim.go"
 	confirmSQL = "internal/postgres/confirm.go"
-	inSQL      = "migrations/00002_claim_media.sql"
-	releaseSQL = "migrations/00005_watch_and_overview.sql" // where it is as it was made last
+	claimsSQL  = "migrations/00009_claims_by_id.sql" // where the functions are as they were made last
 )
 
 func claimMutants() []mutant {
@@ -91,19 +90,19 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "sql-claims-anything", rule: "R3", breaks: "claim_media says yes to what is being deleted",
-			edits: []edit{{inSQL, "WHEN l.state = 'uploaded' THEN NULL", "WHEN l.state IN ('uploaded', 'deleting', 'deleted') THEN NULL"}},
+			edits: []edit{{claimsSQL, "WHEN l.state = 'uploaded' THEN NULL", "WHEN l.state IN ('uploaded', 'deleting', 'deleted') THEN NULL"}},
 			test:  suite{"./internal/postgres", "TestClaimMediaIsTheAPI"},
 		},
 		{
 			name: "sql-claims-without-lock", rule: "R1", breaks: "claim_media says yes to what a sweep is just taking",
-			edits: []edit{{inSQL,
-				"(claim_within.owner IS NULL OR m.owner = claim_within.owner)\n        ORDER BY m.id\n        FOR UPDATE\n",
-				"(claim_within.owner IS NULL OR m.owner = claim_within.owner)\n        ORDER BY m.id\n"}},
+			edits: []edit{{claimsSQL,
+				"(claim_within.owner IS NULL OR m.owner || '' = claim_within.owner)\n        ORDER BY m.id\n        FOR UPDATE\n",
+				"(claim_within.owner IS NULL OR m.owner || '' = claim_within.owner)\n        ORDER BY m.id\n"}},
 			test: suite{"./internal/postgres", "TestClaimMediaMeetsAChange|TestClaimMediaMeetsASweep"},
 		},
 		{
 			name: "sql-releases-by-anybody", rule: "R1", breaks: "release_media ends a claim that another one holds",
-			edits: []edit{{releaseSQL, "WHEN l.claim <> release_media.claim THEN 'claim_conflict' -- held by another", "WHEN false THEN 'claim_conflict'"}},
+			edits: []edit{{claimsSQL, "WHEN l.claim <> release_media.claim THEN 'claim_conflict' -- held by another", "WHEN false THEN 'claim_conflict'"}},
 			test:  suite{"./internal/postgres", "TestClaimMediaIsTheAPI"},
 		},
 	}

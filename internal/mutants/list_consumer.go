@@ -13,13 +13,13 @@ func consumerMutants() []mutant {
 			name: "deleted-before-commit", rule: "R4", breaks: "a message is deleted before its landings are committed",
 			edits: []edit{
 				{write, "\tfor failures := 1; ; failures++ {\n", "\tc.handled(slices.Clone(batch))\n\tfor failures := 1; ; failures++ {\n"},
-				{write, "\t\t\tc.handled(batch)\n\t\t\treturn\n", "\t\t\treturn\n"},
+				{write, "\t\t\tc.handled(batch)\n\t\t\treturn held\n", "\t\t\treturn held\n"},
 			},
 			test: suite{"./internal/consumer", "TestDeletesOnlyAfterCommit"},
 		},
 		{
 			name: "deleted-though-not-recorded", rule: "R4", breaks: "a message whose landings could not be recorded is deleted",
-			edits: []edit{{write, "\t\tif err == nil {\n\t\t\tc.handled(batch)", "\t\tif err == nil || work.Err() == nil {\n\t\t\tc.handled(batch)"}},
+			edits: []edit{{write, "\t\tif err == nil {\n\t\t\tif len(rows)", "\t\tif err == nil || work.Err() == nil {\n\t\t\tif len(rows)"}},
 			test:  suite{"./internal/consumer", "TestDeletesOnlyAfterCommit"},
 		},
 		{

@@ -118,8 +118,18 @@ func landingMutants() []mutant {
 			test: suite{"./internal/sweep", "TestLandingAfterTheDeletion"},
 		},
 		{
+			name: "held-is-unknown", rule: "R4", breaks: "the notification of a media whose row a transaction holds is taken for a stray's, and deleted",
+			edits: []edit{{landSQL, "THEN 'held'", "THEN 'unknown'"}},
+			test:  suite{"./internal/postgres", "TestNotificationMeetsAHeldRow"},
+		},
+		{
+			name: "held-is-acknowledged", rule: "R4", breaks: "the message of a landing that was not recorded, since its row is held, is deleted",
+			edits: []edit{{"internal/consumer/write.go", "if len(rows) > 0 {", "if false {"}},
+			test:  suite{"./internal/consumer", "TestHeldRowsHoldUpNobody"},
+		},
+		{
 			name: "landing-without-lock", rule: "R1", breaks: "a landing is judged by what the row was before somebody changed it",
-			edits: []edit{{landSQL, "\tORDER BY m.id\n\tFOR UPDATE\n", "\tORDER BY m.id\n"}},
+			edits: []edit{{landSQL, "\tORDER BY m.id\n\tFOR UPDATE %s\n", "\tORDER BY m.id -- %s\n"}},
 			test:  suite{"./internal/postgres", "TestLandingMeetsAChange"},
 		},
 		{

@@ -113,8 +113,8 @@ func TestClaimMediaMeetsAChange(t *testing.T) {
 	}
 }
 
-// TestLongClaimingTransaction: while a product keeps its transaction open, the API's confirmation and a landing of the
-// same media wait, those of other media do not, and then each gets its answer.
+// TestLongClaimingTransaction: while a product keeps its transaction open, the API's confirmation of the same media and a landing
+// that a sweep found wait, a notification's is held, those of other media do not, and then each gets its answer.
 func TestLongClaimingTransaction(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
@@ -133,7 +133,7 @@ func TestLongClaimingTransaction(t *testing.T) {
 			apiErr   error
 		)
 		wg.Go(func() {
-			landed, landErr = f.Land(t.Context(), media.SourceNotification, []media.Landing{landing(m)})
+			landed, landErr = f.Land(t.Context(), media.SourceSweep, []media.Landing{landing(m)})
 			finished.Store(true)
 		})
 		wg.Go(func() {
@@ -143,6 +143,9 @@ func TestLongClaimingTransaction(t *testing.T) {
 		f.waiting(t, 2)
 		if _, err := f.Confirm(t.Context(), alice, claims("post/2", other)); err != nil {
 			t.Error(err)
+		}
+		if told, err := f.Land(t.Context(), media.SourceNotification, []media.Landing{landing(m)}); err != nil || told[0].Verdict != media.VerdictHeld {
+			t.Errorf("a notification: %v, %v", told, err)
 		}
 		if finished.Load() {
 			t.Error("one did not wait")

@@ -85,7 +85,7 @@ func TestLandingsLockInTheOrderOfIDs(t *testing.T) {
 			landed := make(chan error, 1)
 			go func() {
 				later := func(l *media.Landing) { l.Sequencer, l.ETag = seq("02"), "e2" }
-				_, err := f.Land(t.Context(), media.SourceNotification, []media.Landing{landing(high, later), landing(low, later)})
+				_, err := f.Land(t.Context(), media.SourceSweep, []media.Landing{landing(high, later), landing(low, later)})
 				landed <- err
 			}()
 			f.waiting(t, 1)

@@ -53,7 +53,6 @@ func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims [
 	if err := s.confirms.Do(ctx, c); err != nil || c.confirmed == nil {
 		return nil, err
 	}
-	s.entered(media.StateConfirmed, "", len(c.confirmed), idsOf(c.confirmed)...)
 	if len(claims) == 1 {
 		return c.confirmed, nil
 	}
@@ -90,6 +89,9 @@ func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) erro
 	}, args...)
 	if err != nil {
 		return unusable(fmt.Errorf("confirming media: %w", err))
+	}
+	for _, c := range calls { // here, since a caller may have gone
+		s.entered(media.StateConfirmed, "", len(c.confirmed), idsOf(c.confirmed)...)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -124,5 +126,58 @@ func TestWithoutPreparedStatements(t *testing.T) {
 		if m := f.get(t, id); m.State != media.StatePending || m.Revision != 1 {
 			t.Errorf("%+v", m)
 		}
+	}
+}
+
+// TestAbandonedCallsAreCounted: what a shared statement does for calls whose callers have gone is counted and announced, too.
+func TestAbandonedCallsAreCounted(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	const n, underWay = 10, 2
+	ms := uploaded(t, f, n)
+	f.Announced(t.Context())
+	announced := f.count(t, "coatcheck_announcements_total", "unheard")
+	release := holdWrites(t, f)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var patient, impatient sync.WaitGroup
+	for _, m := range ms[:underWay] {
+		patient.Go(func() {
+			if _, err := f.Confirm(t.Context(), alice, claims("post/1", m)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	conn := f.connect(t, f.url)
+	for waits := 0; waits < underWay; time.Sleep(time.Millisecond) {
+		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'coatcheck.media'::regclass`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range ms[underWay:] {
+		impatient.Go(func() {
+			if _, err := f.Confirm(ctx, alice, claims("post/1", m)); !errors.Is(err, context.Canceled) {
+				t.Errorf("one that gave up was told %v", err)
+			}
+		})
+	}
+	f.await(t, n-underWay)
+	cancel()
+	impatient.Wait()
+	release()
+	patient.Wait()
+	for f.get(t, ms[n-1].ID).State != media.StateConfirmed {
+		time.Sleep(time.Millisecond)
+	}
+	eventually := time.Now().Add(10 * time.Second)
+	for f.count(t, "coatcheck_media_entered_total", "", "confirmed") < n && time.Now().Before(eventually) {
+		time.Sleep(time.Millisecond)
+	}
+	f.Announced(t.Context())
+	if got := f.count(t, "coatcheck_media_entered_total", "", "confirmed"); got != n {
+		t.Errorf("%d are CONFIRMED, %v are counted", n, got)
+	}
+	if got := f.count(t, "coatcheck_announcements_total", "unheard") - announced; got != n {
+		t.Errorf("%d are CONFIRMED, %v were announced", n, got)
 	}
 }

@@ -30,7 +30,6 @@ func (s *Store) Create(ctx context.Context, ms []*media.Media) ([]*media.Media, 
 		if err := s.inserts.Do(ctx, rows); err != nil {
 			return nil, err
 		}
-		s.metrics.entered(media.StatePending, "", len(rows))
 		return stored(rows), nil
 	}
 	inserted, err := s.createKeyed(ctx, rows, now)

@@ -42,6 +42,9 @@ func Open(databaseURL string, maxConns int) (*bun.DB, error) {
 	config.RuntimeParams["standard_conforming_strings"] = "on"
 	config.RuntimeParams["client_encoding"] = "UTF8"
 	config.RuntimeParams["DateStyle"] = "ISO"
+	config.RuntimeParams["bytea_output"] = "hex"
+	// Rows are judged as they are under the lock, not as they were when a transaction began.
+	config.RuntimeParams["default_transaction_isolation"] = "read committed"
 	// What is prepared reads by ids and by keys, however many they are. Left to choose, Postgres plans it anew for few.
 	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	// bun writes arguments into the statement, so that no two texts are alike: preparing them would double the round
@@ -96,6 +99,9 @@ func Refused(err error) bool {
 	_, batch := errors.AsType[*media.BatchError](err)
 	return single || batch
 }
+
+// lockNotAvailable is the SQLSTATE of a statement that has waited for a lock as long as it may (lock_timeout).
+const lockNotAvailable = "55P03"
 
 func sqlState(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

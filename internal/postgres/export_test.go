@@ -49,3 +49,9 @@ func (g *gatherer[T]) length() int {
 func (s *Store) Announce(ctx context.Context, ids []uuid.UUID) (heard bool, err error) {
 	return s.announce(ctx, ids)
 }
+
+// UpTo applies the migrations up to a version.
+func (m *Migrator) UpTo(ctx context.Context, version int64) error {
+	_, err := m.provider.UpTo(ctx, version)
+	return err
+}

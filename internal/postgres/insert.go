@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/coatcheck/coatcheck/internal/media"
 )
 
 // insertion is the rows of one call, all or none of which are inserted.
@@ -14,10 +16,15 @@ func (i insertion) size() int { return len(i) }
 
 // insertTogether inserts several calls' rows by one statement.
 func (s *Store) insertTogether(ctx context.Context, calls []insertion) error {
-	if len(calls) == 1 {
-		return s.insertPending(ctx, calls[0])
+	rows := []*row(calls[0])
+	if len(calls) > 1 {
+		rows = slices.Concat(calls...)
 	}
-	return s.insertPending(ctx, slices.Concat(calls...))
+	if err := s.insertPending(ctx, rows); err != nil {
+		return err
+	}
+	s.metrics.entered(media.StatePending, "", len(rows)) // here, since a caller may have gone
+	return nil
 }
 
 // insertSQL names the columns of a PENDING media that have no default.

@@ -23,10 +23,17 @@ import (
 // What is CONFIRMED keeps the etag and the version that were confirmed, whatever lands after: a download asks for that
 // version, and the overwriting is noted in the row (R3). Its sequencer goes on, so that it is noted once.
 //
+// landSQL waits for a row that is locked; passOverSQL says that it is held.
+//
 // What is kept is taken from the locked row, j, and not from m: Postgres computes the new row from m as it was when the
 // statement began, and holds that against the CHECK constraints before it notices that m has changed since, and
 // computes it again.
-const landSQL = `
+var (
+	landSQL     = fmt.Sprintf(landFormat, "", "")
+	passOverSQL = fmt.Sprintf(landFormat, "SKIP LOCKED", "WHEN state IS NULL AND EXISTS (SELECT FROM coatcheck.media AS m WHERE m.id = compared.id) THEN 'held'")
+)
+
+const landFormat = `
 WITH event AS (
 	SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[], $5::text[],
 			$6::text[], $7::text[])
@@ -37,7 +44,7 @@ WITH event AS (
 	FROM coatcheck.media AS m
 	WHERE m.id IN (SELECT id FROM event)
 	ORDER BY m.id
-	FOR UPDATE
+	FOR UPDATE %s
 ), compared AS (
 	SELECT e.*, l.state, l.reason, l.landed_at, l.landed_by, l.etag, l.version_id, l.sequencer, l.claim, l.confirmed_at,
 		l.overwritten_at, l.deleting_at, l.deleted_at, l.attempts, l.due_at, l.revision,
@@ -48,6 +55,7 @@ WITH event AS (
 	FROM event AS e LEFT JOIN locked AS l USING (id)
 ), judged AS MATERIALIZED (
 	SELECT *, CASE
+		%s
 		WHEN state IS NULL THEN 'unknown'
 		WHEN state IN ('pending', 'uploaded') AND wrong THEN 'rejected'
 		WHEN state = 'pending' THEN 'landed'
@@ -86,13 +94,18 @@ WITH event AS (
 SELECT id, verdict FROM judged`
 
 // landPendingSQL records what nearly every landing is: the declared object of a media that is PENDING. The function says why
-// it is one, and returns the ids of those that it has recorded. They are told only when they are not all that it was given.
+// it is one, and returns the ids of those that it has recorded. They are told only when they are not all that it was given. It
+// gives up, with lockNotAvailable, when it has waited 200 ms for a row.
 const landPendingSQL = `
 SELECT count(*), CASE WHEN count(*) < cardinality($1::uuid[]) THEN array_agg(id) END
 FROM coatcheck.land_pending($1, $2, $3, $4, $5, $6, $7, $8) AS id`
 
 // Land records that objects exist, and returns what each landing did. Landings of the same media are reduced to one by
-// [media.Gather], so there is one result for each media, in the order of ids.
+// [media.Gather], so there is one result for each media, in the order of ids. With an error come the results of those that
+// were recorded before it.
+//
+// What a notification tells does not wait for a row that somebody's transaction holds, a product's that claims media, say: the
+// others that it came with would wait, too. Its verdict is [media.VerdictHeld]. What other sources tell waits.
 //
 // What lands as it was declared on a media that is PENDING is recorded by one statement, and what is left of them, if
 // anything is, by a second. When that one fails the first has happened, and is a duplicate when it is tried again.
@@ -110,11 +123,10 @@ func (s *Store) Land(ctx context.Context, source media.Source, landings []media.
 		err = s.judge(ctx, s.query, now, source, gathered, results)
 	}
 	if err != nil {
-		s.landed(source, slices.DeleteFunc(results, func(l media.Landed) bool { return l.Verdict == "" }))
-		return nil, err
+		results = slices.DeleteFunc(results, func(l media.Landed) bool { return l.Verdict == "" })
 	}
 	s.landed(source, results)
-	return results, nil
+	return results, err
 }
 
 // land is Land by whatever query is, in one statement and without its metrics.
@@ -163,6 +175,9 @@ func (s *Store) landPending(ctx context.Context, now time.Time, source media.Sou
 	var landed uuids
 	_, err := s.query(ctx, landPendingSQL, func(row scanner) error { return row.Scan(&count, &landed) },
 		ids, sizes, etags, versions, sequencers, source, now, now.Add(s.windows.Claim))
+	if sqlState(err) == lockNotAvailable {
+		return nil // judge passes over what is held, or waits for it
+	}
 	if err != nil {
 		return unusable(fmt.Errorf("recording landings: %w", err))
 	}
@@ -175,7 +190,7 @@ func (s *Store) landPending(ctx context.Context, now time.Time, source media.Sou
 	return nil
 }
 
-// judge gives a verdict, by landSQL, to those that have none.
+// judge gives a verdict, by landSQL or passOverSQL, to those that have none.
 func (s *Store) judge(ctx context.Context, query querier, now time.Time, source media.Source, gathered []media.Gathered, results []media.Landed) error {
 	var rest []media.Gathered
 	for i, g := range gathered {
@@ -186,7 +201,11 @@ func (s *Store) judge(ctx context.Context, query querier, now time.Time, source 
 	if len(rest) == 0 {
 		return nil
 	}
-	_, err := query(ctx, landSQL, func(row scanner) error {
+	sql := landSQL
+	if source == media.SourceNotification {
+		sql = passOverSQL
+	}
+	_, err := query(ctx, sql, func(row scanner) error {
 		var id pgtype.UUID
 		var verdict media.Verdict
 		if err := row.Scan(&id, &verdict); err != nil {
@@ -201,7 +220,7 @@ func (s *Store) judge(ctx context.Context, query querier, now time.Time, source 
 	return nil
 }
 
-// landArgs are the arguments of landSQL.
+// landArgs are the arguments of landSQL and passOverSQL.
 func (s *Store) landArgs(now time.Time, source media.Source, gathered []media.Gathered) []any {
 	n := len(gathered)
 	var (

@@ -16,9 +16,10 @@ import (
 	"github.com/coatcheck/coatcheck/migrations"
 )
 
-// schemaLock is the advisory lock under which the schema is created and migrations run, so that any number of
-// processes may start at once: "coat" in ASCII.
-const schemaLock = 0x636f6174
+// schemaLock is the advisory lock under which migrations run, so that any number of processes may start at once: "coat" in
+// ASCII. The schema is created under another: who waits for that has a transaction open, for whose end an index that is built
+// CONCURRENTLY would wait, and both for ever.
+const schemaLock, createLock = 0x636f6174, 0x636f6175
 
 // Migrator moves the schema of one database between versions. A migration and the record that it ran are one transaction: a
 // process killed in the middle leaves the version before. One that builds an index beside what goes on cannot be; it begins
@@ -68,7 +69,7 @@ func createSchema(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
-	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", schemaLock); err != nil {
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", createLock); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS coatcheck"); err != nil {

@@ -3,10 +3,12 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -106,7 +108,7 @@ func TestLandingMeetsAChange(t *testing.T) {
 			m := f.bring(t, test.from)
 			var got []media.Landed
 			err := f.meet(t, m, test.change, func() (err error) {
-				got, err = f.Land(t.Context(), media.SourceNotification, []media.Landing{test.lands(m)})
+				got, err = f.Land(t.Context(), media.SourceSweep, []media.Landing{test.lands(m)})
 				return err
 			})
 			if err != nil {
@@ -119,6 +121,54 @@ func TestLandingMeetsAChange(t *testing.T) {
 			if test.state == media.StateConfirmed && after.Claim != "post/9" {
 				t.Errorf("claim %q", after.Claim)
 			}
+		})
+	}
+}
+
+// TestNotificationMeetsAHeldRow: what a notification tells of a row that a transaction holds is held and not recorded, all else
+// in its batch is; and when the transaction has ended it is judged by what the row became.
+func TestNotificationMeetsAHeldRow(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	for _, state := range media.States {
+		t.Run(string(state), func(t *testing.T) {
+			held, pending, uploaded := f.bring(t, state), f.create(t), f.bring(t, media.StateUploaded)
+			stray := draft()
+			later := func(l *media.Landing) { l.Sequencer, l.ETag = seq("02"), "e2" }
+			batch := []media.Landing{landing(held, later), landing(pending), landing(uploaded, later), landing(stray)}
+			land := func() map[uuid.UUID]media.Verdict {
+				t.Helper()
+				landed, err := f.Land(t.Context(), media.SourceNotification, batch)
+				if err != nil || len(landed) != len(batch) {
+					t.Fatal(landed, err)
+				}
+				verdicts := map[uuid.UUID]media.Verdict{}
+				for _, l := range landed {
+					verdicts[l.MediaID] = l.Verdict
+				}
+				return verdicts
+			}
+			want := func(got map[uuid.UUID]media.Verdict, one, two, three, four media.Verdict) {
+				t.Helper()
+				if want := map[uuid.UUID]media.Verdict{held.ID: one, pending.ID: two, uploaded.ID: three, stray.ID: four}; !maps.Equal(got, want) {
+					t.Errorf("got %v, want %v", got, want)
+				}
+			}
+			conn := f.connect(t, f.url)
+			do(t, conn, "BEGIN")
+			if _, err := conn.Exec(t.Context(), "SELECT FROM coatcheck.media WHERE id = $1 FOR UPDATE", held.ID); err != nil {
+				t.Fatal(err)
+			}
+			before := text(f.get(t, held.ID))
+			want(land(), media.VerdictHeld, media.VerdictLanded, media.VerdictReplaced, media.VerdictUnknown)
+			want(land(), media.VerdictHeld, media.VerdictDuplicate, media.VerdictDuplicate, media.VerdictUnknown)
+			if after := text(f.get(t, held.ID)); after != before {
+				t.Errorf("it was %s and is %s", before, after)
+			}
+			do(t, conn, "ROLLBACK")
+			then := map[media.State]media.Verdict{media.StatePending: media.VerdictLanded, media.StateUploaded: media.VerdictReplaced,
+				media.StateConfirmed: media.VerdictConflict, media.StateDeleting: media.VerdictDeleting, media.StateDeleted: media.VerdictLate}
+			want(land(), then[state], media.VerdictDuplicate, media.VerdictDuplicate, media.VerdictUnknown)
 		})
 	}
 }

@@ -61,21 +61,9 @@ func (s *Store) Get(ctx context.Context, scope media.Scope, id uuid.UUID) (*medi
 	return r.media(), nil
 }
 
-// scoped asks for what is within the scope. A scope whose names cannot be stored must not come to mean another (R9).
-func scoped(q *bun.SelectQuery, scope media.Scope) *bun.SelectQuery {
-	if !storable(scope.Tenant) || !storable(scope.Owner) {
-		return q.Where("FALSE")
-	}
-	q = q.Where("m.tenant = ?", scope.Tenant)
-	if scope.Owner != "" {
-		q = q.Where("m.owner = ?", scope.Owner)
-	}
-	return q
-}
-
-// scopedByID is scoped for a query that names ids, which are to be looked up one by one: of a tenant that is newer than
-// its statistics Postgres expects one row, and would rather read all of them by the tenant's index. It has no index of
-// an expression.
+// scopedByID asks for what is within the scope, in a query that names ids, which are to be looked up one by one: of a tenant
+// that is newer than its statistics Postgres expects one row, and would rather read all of them by the tenant's index. It has
+// no index of an expression. A scope whose names cannot be stored must not come to mean another (R9).
 func scopedByID(q *bun.SelectQuery, scope media.Scope) *bun.SelectQuery {
 	if !storable(scope.Tenant) || !storable(scope.Owner) {
 		return q.Where("FALSE")
@@ -93,19 +81,15 @@ func (s *Store) List(ctx context.Context, scope media.Scope, page media.Page) ([
 		return nil, nil
 	}
 	var rows []row
-	q := s.db.NewSelect().Model(&rows).Limit(int64(page.Limit))
+	q := newest(s.db.NewSelect().Model(&rows), scope, page.Before).Limit(int64(page.Limit))
 	switch page.State {
 	case "":
-		q = newest(q, scope, page.Before)
 	case media.StateConfirmed:
 		// Nearly all are: as Postgres cannot know of an expression, which it takes to be true of half of the rows.
-		q = newest(q, scope, page.Before).Where("coalesce(m.state = ?, FALSE)", page.State)
+		q = q.Where("coalesce(m.state = ?, FALSE)", page.State)
 	default:
-		// Always true of them, and lets the index of what is due serve the query.
-		q = scoped(q, scope).Where("m.state = ?", page.State).Where("m.due_at IS NOT NULL").OrderExpr("m.id DESC")
-		if page.Before != (uuid.UUID{}) {
-			q = q.Where("m.id < ?", page.Before)
-		}
+		// The second is always true of them, and lets the index of what is due serve the query.
+		q = q.Where("m.state = ?", page.State).Where("m.due_at IS NOT NULL")
 	}
 	if err := q.Scan(ctx); err != nil {
 		return nil, fmt.Errorf("listing media: %w", err)
