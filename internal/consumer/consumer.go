@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -67,8 +68,9 @@ type Consumer struct {
 	acks     chan []*item // to deleters, at most ten at a time
 	beats    *heartbeats
 
-	unclear  *recent       // ids of messages that were logged as not understood
-	troubles *occasionally // bounds the log of failing calls
+	deletions atomic.Int64  // counts calls that deleted something
+	unclear   *recent       // ids of messages that were logged as not understood
+	troubles  *occasionally // bounds the log of failing calls
 }
 
 // New returns a consumer. It is an error when the configuration contradicts itself, or a part is missing.

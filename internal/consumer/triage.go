@@ -31,6 +31,15 @@ func itemsOf(messages []Message) []*item {
 	return items
 }
 
+// receiptsOf returns the receipts of messages.
+func receiptsOf(items []*item) []string {
+	receipts := make([]string, len(items))
+	for i, it := range items {
+		receipts[i] = it.Receipt
+	}
+	return receipts
+}
+
 // maxReasons bounds how many records an error of triage tells of.
 const maxReasons = 3
 

@@ -6,6 +6,7 @@ func consumerMutants() []mutant {
 	const (
 		write = "internal/consumer/write.go"
 		poll  = "internal/consumer/poll.go"
+		ack   = "internal/consumer/ack.go"
 		batch = "internal/queue/batch.go"
 	)
 	return []mutant{
@@ -61,6 +62,16 @@ func consumerMutants() []mutant {
 			name: "outage-is-poison", rule: "R4", breaks: "an outage of the database sends good messages to the dead-letter queue",
 			edits: []edit{{write, "if work.Err() == nil && !c.passing(err) {", "if work.Err() == nil {"}},
 			test:  suite{"./internal/consumer", "TestOutageCostsNoReceives"},
+		},
+		{
+			name: "deletions-stop-landings", rule: "R5", breaks: "messages that cannot be deleted stop all landings, instead of coming again",
+			edits: []edit{{ack, "if attempt >= ackAttempts && othersSucceed || ", "if "}, {ack, "othersSucceed := now != before", "_ = before"}},
+			test:  suite{"./internal/consumer", "TestStuckDeletionsHoldUpNobody"},
+		},
+		{
+			name: "outage-of-deletions", rule: "R4", breaks: "while SQS deletes nothing, what was handled is given out until it is a dead letter",
+			edits: []edit{{ack, "othersSucceed := now != before", "othersSucceed := now >= before"}},
+			test:  suite{"./internal/consumer", "TestOutageOfDeletionsCostsNoReceives"},
 		},
 	}
 }
