@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/coatcheck/coatcheck/internal/consumer"
+	"github.com/coatcheck/coatcheck/internal/media"
 )
 
 // bubble is a consumer and a queue in the time of synctest, in which minutes cost nothing.
@@ -300,4 +301,36 @@ func TestDeletedIsNeitherHeldNorLost(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestHungHeartbeatShowsNoOthers: while a heartbeat is not answered, messages that are not in it stay hidden.
+func TestHungHeartbeatShowsNoOthers(t *testing.T) {
+	t.Parallel()
+	for _, visibility := range []time.Duration{10 * time.Second, 20 * time.Second, 30 * time.Second} {
+		t.Run(visibility.String(), func(t *testing.T) {
+			t.Parallel()
+			l := &landings{}
+			inBubble(t, l, func(t *testing.T, b *bubble) {
+				leave := make(chan struct{})
+				l.hook = func(context.Context, []media.Landing) error {
+					<-leave
+					return nil
+				}
+				b.cfg.VisibilityTimeout = visibility
+				b.hang = func(call int, _ time.Duration) bool { return call == 0 }
+				b.send(newIDs(10)...)
+				stop := b.start()
+				time.Sleep(time.Second)
+				b.send(newIDs(10)...)
+				time.Sleep(3 * visibility)
+				if n := b.sum(func(m *bubbled) int { return m.receives - 1 + m.lapses }); n != 0 {
+					t.Errorf("%d times a message became visible", n)
+				}
+				close(leave)
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

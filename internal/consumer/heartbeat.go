@@ -114,11 +114,10 @@ func (h *heartbeats) due(now time.Time) []*item {
 }
 
 func (h *heartbeats) extend(ctx context.Context, began time.Time, items []*item) {
-	receipts := make([]string, len(items))
-	for i, it := range items {
-		receipts[i] = it.Receipt
-	}
-	failures := h.c.queue.SetVisibility(ctx, receipts, h.c.cfg.VisibilityTimeout)
+	// The round waits for every call: one that is not answered may not take up what time the other messages have left.
+	ctx, cancel := context.WithTimeout(ctx, h.c.cfg.VisibilityTimeout/4)
+	defer cancel()
+	failures := h.c.queue.SetVisibility(ctx, receiptsOf(items), h.c.cfg.VisibilityTimeout)
 	failed := make(map[string]Failure, len(failures))
 	for _, f := range failures {
 		failed[f.Receipt] = f

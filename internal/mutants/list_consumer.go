@@ -73,5 +73,10 @@ func consumerMutants() []mutant {
 			edits: []edit{{ack, "othersSucceed := now != before", "othersSucceed := now >= before"}},
 			test:  suite{"./internal/consumer", "TestOutageOfDeletionsCostsNoReceives"},
 		},
+		{
+			name: "hung-heartbeat", rule: "R10", breaks: "one heartbeat that is not answered gives other messages to others while they are worked on",
+			edits: []edit{{"internal/consumer/heartbeat.go", "context.WithTimeout(ctx, h.c.cfg.VisibilityTimeout/4)", "context.WithCancel(ctx)"}},
+			test:  suite{"./internal/consumer", "TestHungHeartbeatShowsNoOthers"},
+		},
 	}
 }
