@@ -3,8 +3,10 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -329,6 +331,35 @@ func TestHungHeartbeatShowsNoOthers(t *testing.T) {
 				close(leave)
 				if err := stop(); err != nil {
 					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestStopWithoutAnAnswer: stopping takes no longer than the drain limit and a last call, however many messages are to
+// be given back to a queue that does not answer.
+func TestStopWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{300, 10, 1} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			l := &landings{hook: func(ctx context.Context, _ []media.Landing) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}}
+			inBubble(t, l, func(t *testing.T, b *bubble) {
+				b.cfg.BatchSize, b.cfg.DrainLimit = size, 2*time.Second
+				b.hang = func(int, time.Duration) bool { return true }
+				b.send(newIDs(1000)...)
+				stop := b.start()
+				time.Sleep(time.Second)
+				began := time.Now()
+				if err := stop(); err == nil || !strings.Contains(err.Error(), "drain limit of 2s") {
+					t.Errorf("the error is %v", err)
+				}
+				if took := time.Since(began); took > b.cfg.DrainLimit+3*time.Second {
+					t.Errorf("it took %s", took)
 				}
 			})
 		})

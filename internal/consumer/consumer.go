@@ -67,6 +67,7 @@ type Consumer struct {
 	held     chan []*item // from writers, about media that somebody's transaction holds
 	acks     chan []*item // to deleters, at most ten at a time
 	beats    *heartbeats
+	giving   context.Context // of the calls that give messages back
 
 	deletions atomic.Int64  // counts calls that deleted something
 	unclear   *recent       // ids of messages that were logged as not understood
@@ -121,6 +122,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 		context.AfterFunc(work, func() { t.Stop() })
 	})
 	defer stopWatch()
+	giving, stopGiving := outlast(work, giveBackTimeout)
+	defer stopGiving()
+	c.giving = giving
 
 	// Enough waits for a writer to fill its batch, and for the deleters of a batch not to hold up the next.
 	perBatch := (c.cfg.BatchSize + receiveSize - 1) / receiveSize

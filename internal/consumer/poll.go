@@ -88,9 +88,19 @@ func (c *Consumer) reportUnclear(it *item) {
 	}
 }
 
-// giveBackTimeout bounds the call that gives messages back. It is not subject to the drain limit: what is left over
-// when that is reached is worth a last call.
+// giveBackTimeout is how long messages are given back after work is cut, all calls taken together: what is left over when
+// the drain limit is reached is worth a last call, and when SQS does not answer it is not worth one after the other.
 const giveBackTimeout = 3 * time.Second
+
+// outlast returns a context that ends so long after work does.
+func outlast(work context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(work))
+	context.AfterFunc(work, func() {
+		t := time.AfterFunc(d, cancel)
+		context.AfterFunc(ctx, func() { t.Stop() })
+	})
+	return ctx, cancel
+}
 
 // giveBack shows messages to others at once. Should that fail, they reappear after their visibility timeout.
 func (c *Consumer) giveBack(items []*item) {
@@ -98,8 +108,6 @@ func (c *Consumer) giveBack(items []*item) {
 		return
 	}
 	c.beats.drop(items) // a heartbeat after this would hide them again
-	ctx, cancel := context.WithTimeout(context.Background(), giveBackTimeout)
-	defer cancel()
 	receipts := make([]string, 0, len(items))
 	for _, it := range items {
 		if it.unclear == nil { // others would understand it no better
@@ -109,7 +117,7 @@ func (c *Consumer) giveBack(items []*item) {
 	if len(receipts) == 0 {
 		return
 	}
-	failures := c.queue.SetVisibility(ctx, receipts, 0)
+	failures := c.queue.SetVisibility(c.giving, receipts, 0)
 	c.metrics.messages.WithLabelValues("given_back").Add(float64(len(receipts) - len(failures)))
 	if len(failures) > 0 {
 		c.trouble("giving messages back failed: they reappear after their visibility timeout",

@@ -55,7 +55,7 @@ func consumerMutants() []mutant {
 		},
 		{
 			name: "stop-strands-messages", rule: "R10", breaks: "what a consumer that stops has not begun stays hidden",
-			edits: []edit{{poll, "failures := c.queue.SetVisibility(ctx, receipts, 0)", "var failures []Failure\n\t_ = ctx"}},
+			edits: []edit{{poll, "failures := c.queue.SetVisibility(c.giving, receipts, 0)", "var failures []Failure"}},
 			test:  suite{"./internal/consumer", "TestStopFinishesAndGivesBack"},
 		},
 		{
@@ -72,6 +72,12 @@ func consumerMutants() []mutant {
 			name: "outage-of-deletions", rule: "R4", breaks: "while SQS deletes nothing, what was handled is given out until it is a dead letter",
 			edits: []edit{{ack, "othersSucceed := now != before", "othersSucceed := now >= before"}},
 			test:  suite{"./internal/consumer", "TestOutageOfDeletionsCostsNoReceives"},
+		},
+		{
+			name: "stop-outlasts-its-limit", rule: "R10", breaks: "a consumer that stops gives messages back one call after the other, long after the drain limit",
+			edits: []edit{{poll, "failures := c.queue.SetVisibility(c.giving, receipts, 0)",
+				"ctx, cancel := context.WithTimeout(context.Background(), giveBackTimeout)\n\tdefer cancel()\n\tfailures := c.queue.SetVisibility(ctx, receipts, 0)"}},
+			test: suite{"./internal/consumer", "TestStopWithoutAnAnswer"},
 		},
 		{
 			name: "hung-heartbeat", rule: "R10", breaks: "one heartbeat that is not answered gives other messages to others while they are worked on",
