@@ -84,5 +84,10 @@ func consumerMutants() []mutant {
 			edits: []edit{{"internal/consumer/heartbeat.go", "context.WithTimeout(ctx, h.c.cfg.VisibilityTimeout/4)", "context.WithCancel(ctx)"}},
 			test:  suite{"./internal/consumer", "TestHungHeartbeatShowsNoOthers"},
 		},
+		{
+			name: "records-of-two", rule: "R4", breaks: "a message with two Records lands a record that is in neither, and is deleted",
+			edits: []edit{{"internal/s3event/decode.go", "if o.seen {", "if false {"}},
+			test:  suite{"./internal/s3event", "TestDecodeIsTheSameAtAnySize"},
+		},
 	}
 }

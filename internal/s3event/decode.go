@@ -10,7 +10,7 @@ import (
 
 // envelope has the fields by which the shapes of a body are told apart, and what is inside.
 type envelope struct {
-	Records json.RawMessage `json:"Records"` // S3
+	raw     json.RawMessage // S3: the Records
 	records []*s3Record     // the same, where all of them could be decoded at once
 
 	Event  string `json:"Event"` // s3:TestEvent
@@ -109,21 +109,52 @@ func parse(body string) (envelope, error) {
 			return e, nil
 		}
 	}
-	var e envelope
-	if err := json.Unmarshal([]byte(body), &e); err != nil {
+	e, err := parseApart(body)
+	if err != nil {
 		return e, jsonError("the body", err)
 	}
 	return e, nil
 }
 
-func parseAtOnce(body string) (envelope, error) {
+func parseAtOnce(body string) (e envelope, err error) {
+	e, e.records, err = parseAs[[]*s3Record](body)
+	return e, err
+}
+
+func parseApart(body string) (e envelope, err error) {
+	e, e.raw, err = parseAs[json.RawMessage](body)
+	return e, err
+}
+
+// parseAs decodes a body whose Records are of the type T.
+func parseAs[T any](body string) (envelope, T, error) {
 	var e struct {
 		envelope
-		Records []*s3Record `json:"Records"` // hides the one in envelope
+		Records once[T] `json:"Records"`
 	}
 	err := json.Unmarshal([]byte(body), &e)
-	e.envelope.records = e.Records
-	return e.envelope, err
+	return e.envelope, e.Records.value, err
+}
+
+// once is a value that a body has once. encoding/json decodes a second one into what the first has left, which makes
+// records that are in neither.
+type once[T any] struct {
+	value T
+	seen  bool
+}
+
+var errTwice = errors.New("the value is there twice")
+
+// UnmarshalJSON implements [json.Unmarshaler]. A null is a value that is not set.
+func (o *once[T]) UnmarshalJSON(b []byte) error {
+	if o.seen {
+		return errTwice
+	}
+	o.seen = true
+	if string(b) == "null" {
+		return nil
+	}
+	return json.Unmarshal(b, &o.value)
 }
 
 type shape int
@@ -139,7 +170,7 @@ const (
 // other would be lost.
 func (e *envelope) shape() (shape, error) {
 	shapes, names := make([]shape, 0, 4), make([]string, 0, 4) // which stay on the stack
-	if e.Records != nil || e.records != nil {
+	if e.raw != nil || e.records != nil {
 		shapes, names = append(shapes, shapeS3), append(names, "Records")
 	}
 	if e.Event != "" {

@@ -133,6 +133,43 @@ func TestDecodeKeepsRecordsApart(t *testing.T) {
 	}
 }
 
+// TestDecodeIsTheSameAtAnySize: what a body says does not depend on its length. One with two Records is refused, since a
+// record of it could be made of parts of both.
+func TestDecodeIsTheSameAtAnySize(t *testing.T) {
+	t.Parallel()
+	one := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(string(read(t, "s3_put.json"))), `{"Records":[`), "]}")
+	other := strings.NewReplacer(`"sequencer":`, `"x":`, key, "other").Replace(one)
+	for name, body := range map[string]string{
+		"twice":              `{"Records":[` + one + `],"Records":[` + other + `]}`,
+		"in another case":    `{"Records":[` + one + `],"records":[` + other + `]}`,
+		"a null first":       `{"Records":null,"Records":[` + one + `]}`,
+		"a null second":      `{"Records":[` + one + `],"Records":null}`,
+		"a number second":    `{"Records":[` + one + `],"Records":7}`,
+		"a bad record first": `{"Records":[7],"Records":[` + one + `]}`,
+	} {
+		for _, body := range []string{body, body + strings.Repeat(" ", 40<<10)} {
+			if m, err := s3event.Decode(body); err == nil || !strings.Contains(err.Error(), "the body has Records twice") || len(m.Records) != 0 {
+				t.Errorf("%s, of %d bytes: %+v, %v", name, len(body), m.Records, err)
+			}
+		}
+	}
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies := []string{`{"Records":null}`, `{"Records":[]}`, `{"Records":[null]}`, `{"Records":7}`, `{"Records":[7]}`}
+	for _, file := range files {
+		bodies = append(bodies, string(read(t, filepath.Base(file))))
+	}
+	for _, body := range bodies {
+		small, smallErr := s3event.Decode(body)
+		large, largeErr := s3event.Decode(body + strings.Repeat(" ", 40<<10))
+		if !reflect.DeepEqual(small, large) || fmt.Sprint(smallErr) != fmt.Sprint(largeErr) {
+			t.Errorf("%.100s\nis %+v, %v\nand %+v, %v", body, small, smallErr, large, largeErr)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	good := string(read(t, "s3_put.json"))

@@ -45,6 +45,8 @@ func jsonError(what string, err error) error {
 		return fmt.Errorf("%s has the wrong type of JSON value in %s", what, quote(kind.Field))
 	case errors.As(err, &kind):
 		return fmt.Errorf("%s is the wrong type of JSON value", what)
+	case errors.Is(err, errTwice):
+		return fmt.Errorf("%s has Records twice", what)
 	default:
 		return fmt.Errorf("%s cannot be decoded as JSON", what)
 	}

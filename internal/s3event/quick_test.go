@@ -1,6 +1,7 @@
 package s3event
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"testing"
@@ -88,4 +89,34 @@ func TestQuick(t *testing.T) {
 			t.Errorf("%s is not read in the quick way", name)
 		}
 	}
+}
+
+// FuzzAtOnce: records that are decoded together with their body are those that are decoded apart from it.
+func FuzzAtOnce(f *testing.F) {
+	for body := range quickBodies {
+		f.Add(body)
+	}
+	f.Add(`{"Records":null,"Records":[{"eventName":"a"}]}`)
+	f.Add(`{"Records":[{"eventName":"a"}],"records":[{"eventSource":"b"}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		together, err := parseAtOnce(body)
+		if err != nil {
+			return // which leaves the body to the other way
+		}
+		apart, err := parseApart(body)
+		if err != nil {
+			t.Fatalf("refused when its records are decoded apart: %v", err)
+		}
+		if (together.records == nil) != (apart.raw == nil) {
+			t.Fatalf("there are Records: %v, and apart: %v", together.records != nil, apart.raw != nil)
+		}
+		if together.records == nil {
+			return
+		}
+		a, aErr := together.decodeRecords()
+		b, bErr := apart.decodeRecords()
+		if !reflect.DeepEqual(a, b) || fmt.Sprint(aErr) != fmt.Sprint(bErr) {
+			t.Errorf("together: %+v, %v\napart: %+v, %v", a, aErr, b, bErr)
+		}
+	})
 }

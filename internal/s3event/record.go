@@ -44,7 +44,7 @@ func (e *envelope) decodeRecords() ([]Record, error) {
 // decodeApart is decodeRecords when they could not be decoded together with the body.
 func (e *envelope) decodeApart() ([]Record, error) {
 	var raws []json.RawMessage
-	if err := json.Unmarshal(e.Records, &raws); err != nil {
+	if err := json.Unmarshal(e.raw, &raws); err != nil {
 		return nil, jsonError("Records", err)
 	}
 	return decodeEach(len(raws), func(i int) (Record, error) {
