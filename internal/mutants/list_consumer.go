@@ -85,6 +85,12 @@ func consumerMutants() []mutant {
 			test:  suite{"./internal/consumer", "TestHungHeartbeatShowsNoOthers"},
 		},
 		{
+			name: "entry-answered-twice", rule: "R4", breaks: "a DeleteMessageBatch whose answer names one message twice counts for another that it does not name",
+			edits: []edit{{batch, "\tvar failures []consumer.Failure\n\tfor i, r := range receipts {\n\t\tid := ",
+				"\tif len(done) == len(receipts) && len(bad) == 0 {\n\t\treturn nil\n\t}\n\tvar failures []consumer.Failure\n\tfor i, r := range receipts {\n\t\tid := "}},
+			test: suite{"./internal/queue", "TestDeleteMissesWhatIsNotAnswered"},
+		},
+		{
 			name: "records-of-two", rule: "R4", breaks: "a message with two Records lands a record that is in neither, and is deleted",
 			edits: []edit{{"internal/s3event/decode.go", "if o.seen {", "if false {"}},
 			test:  suite{"./internal/s3event", "TestDecodeIsTheSameAtAnySize"},

@@ -107,9 +107,6 @@ var errUnanswered = errors.New("the answer does not mention it")
 // failed returns the failures of a batch whose entries' ids are their indexes. What is not known to have succeeded has
 // failed.
 func failed(doing string, receipts, done []string, bad []types.BatchResultErrorEntry) []consumer.Failure {
-	if len(done) == len(receipts) && len(bad) == 0 {
-		return nil
-	}
 	var failures []consumer.Failure
 	for i, r := range receipts {
 		id := strconv.Itoa(i)

@@ -175,7 +175,8 @@ func TestDeleteTriesFailedCallsAgain(t *testing.T) {
 	}
 }
 
-// TestDeleteMissesWhatIsNotAnswered takes an entry that the answer forgot for one that failed.
+// TestDeleteMissesWhatIsNotAnswered takes an entry that the answer forgot for one that failed, also where the answer has as
+// many entries as it should.
 func TestDeleteMissesWhatIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	s := script(t, func(_ int, c call) (int, any) {
@@ -186,6 +187,16 @@ func TestDeleteMissesWhatIsNotAnswered(t *testing.T) {
 	failures := s.queue.Delete(t.Context(), names(1))
 	if len(failures) != 1 || failures[0].Final || len(s.calls) != 3 {
 		t.Errorf("%d calls, failures: %+v", len(s.calls), failures)
+	}
+	s = script(t, func(_ int, c call) (int, any) {
+		a := judge(c, nil)
+		if len(a.Successful) == 2 {
+			a.Successful[1] = a.Successful[0]
+		}
+		return 200, a
+	})
+	if failures := s.queue.Delete(t.Context(), names(2)); len(failures) != 0 || !slices.Equal(s.receipts(), []string{"r0 r1", "r1"}) {
+		t.Errorf("one is answered twice, and the calls are %q, with failures %+v", s.receipts(), failures)
 	}
 }
 
