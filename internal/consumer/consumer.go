@@ -70,7 +70,7 @@ type Consumer struct {
 	giving   context.Context // of the calls that give messages back
 
 	deletions atomic.Int64  // counts calls that deleted something
-	unclear   *recent       // ids of messages that were logged as not understood
+	unclear   *recent       // messages that were logged as not understood, or refused
 	troubles  *occasionally // bounds the log of failing calls
 }
 

@@ -1,8 +1,10 @@
 package consumer_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -106,5 +108,35 @@ func TestPartlyUnderstood(t *testing.T) {
 	}
 	if n := r.metric("messages_total", "landed"); n != 0 {
 		t.Errorf("counted %d messages as landed", n)
+	}
+}
+
+// TestNeitherUnderstoodNorAccepted: a message of which a part is not understood, and the database refuses the other, has one
+// outcome each time it comes, and the log says both once.
+func TestNeitherUnderstoodNorAccepted(t *testing.T) {
+	t.Parallel()
+	l := &landings{hook: func(context.Context, []media.Landing) error { return refusal{} }}
+	r := newRig(t, 2, l)
+	var out bytes.Buffer // slog writes one line at a time
+	r.parts.Log = slog.New(slog.NewTextHandler(&out, nil))
+	ids := newIDs(2)
+	r.send(body(
+		record(bucket, "ObjectCreated:Put", keys.Key(ids[0]), 100, "01"),
+		record(bucket, "ObjectCreated:Put", keys.Key(ids[1]), -1, "01"),
+	))
+	stop := r.start()
+	eventually(t, "it is a dead letter", func() bool { return r.empty() && r.depths().DeadLetters.Visible == 1 })
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	for outcome, want := range map[string]int{"not_understood": 2, "refused": 0, "landed": 0, "nothing_to_do": 0, "given_back": 0} {
+		if n := r.metric("messages_total", outcome); n != want {
+			t.Errorf("received twice, and counted %d times as %s, want %d", n, outcome, want)
+		}
+	}
+	for _, line := range []string{"message not understood", "message refused by the database"} {
+		if n := strings.Count(out.String(), line); n != 1 {
+			t.Errorf("%q is in the log %d times, want once", line, n)
+		}
 	}
 }

@@ -75,8 +75,10 @@ func (c *Consumer) isolate(ctx, work context.Context, batch []*item, err error) 
 	if len(batch) == 1 {
 		it := batch[0]
 		c.beats.remove(batch)
-		c.metrics.messages.WithLabelValues("refused").Inc()
-		if c.unclear.add(it.ID) {
+		if it.unclear == nil { // a message has one outcome
+			c.metrics.messages.WithLabelValues("refused").Inc()
+		}
+		if c.unclear.add("refused " + it.ID) { // that it was not understood is another line
 			c.log.Error("message refused by the database: it is left for the dead-letter queue",
 				"message", it.ID, "landings", len(it.landings), "error", err)
 		}
