@@ -305,6 +305,36 @@ func TestDeletedIsNeitherHeldNorLost(t *testing.T) {
 	})
 }
 
+// TestLostIsNotInFlight: a message that can no longer be kept hidden is told lost once, and in flight no more.
+func TestLostIsNotInFlight(t *testing.T) {
+	t.Parallel()
+	l := &landings{}
+	inBubble(t, l, func(t *testing.T, b *bubble) {
+		leave := make(chan struct{})
+		l.hook = func(context.Context, []media.Landing) error {
+			<-leave
+			return nil
+		}
+		b.send(newIDs(3)...)
+		stop := b.start()
+		time.Sleep(time.Second)
+		b.mu.Lock()
+		b.messages[0].deleted = true // by somebody else
+		b.mu.Unlock()
+		time.Sleep(2 * b.cfg.VisibilityTimeout)
+		if lost, held := b.metric("heartbeats_total", "lost"), b.metric("in_flight"); lost != 1 || held != 2 {
+			t.Errorf("%d lost and %d in flight, want 1 and 2", lost, held)
+		}
+		close(leave)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if n := b.metric("in_flight"); n != 0 {
+			t.Errorf("%d in flight when it has stopped", n)
+		}
+	})
+}
+
 // TestHungHeartbeatShowsNoOthers: while a heartbeat is not answered, messages that are not in it stay hidden.
 func TestHungHeartbeatShowsNoOthers(t *testing.T) {
 	t.Parallel()

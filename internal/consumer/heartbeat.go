@@ -30,18 +30,20 @@ func (h *heartbeats) add(items []*item, received time.Time) {
 		h.held = append(h.held, it)
 		it.since, it.place = received, len(h.held)
 	}
-	h.c.metrics.inFlight.Set(float64(len(h.held)))
 	h.mu.Unlock()
+	h.c.metrics.inFlight.Add(float64(len(items)))
 }
 
 // remove ends with messages. One more heartbeat may be under way for them.
 func (h *heartbeats) remove(items []*item) {
 	h.mu.Lock()
+	before := len(h.held)
 	for _, it := range items {
 		h.letGo(it)
 	}
-	h.c.metrics.inFlight.Set(float64(len(h.held)))
+	gone := before - len(h.held)
 	h.mu.Unlock()
+	h.c.metrics.inFlight.Sub(float64(gone))
 }
 
 // letGo ends with one message, unless that is done: the last of those held takes its place.
@@ -136,6 +138,7 @@ func (h *heartbeats) extend(ctx context.Context, began time.Time, items []*item)
 		case f.Final:
 			// It is no longer ours to extend: somebody else has it, or SQS hides no message for more than 12 hours.
 			h.letGo(it)
+			h.c.metrics.inFlight.Dec()
 			h.c.metrics.heartbeats.WithLabelValues("lost").Inc()
 			h.c.trouble("a message can no longer be kept hidden: it may be handled twice", "message", it.ID, "error", f.Err)
 		default:
@@ -143,5 +146,4 @@ func (h *heartbeats) extend(ctx context.Context, began time.Time, items []*item)
 			h.c.trouble("keeping messages hidden failed: it is tried again", "messages", len(failures), "error", f.Err)
 		}
 	}
-	h.c.metrics.inFlight.Set(float64(len(h.held)))
 }

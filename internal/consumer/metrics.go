@@ -6,7 +6,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 )
 
-// Metrics are the consumer's counters. They are shared by the consumers of a process.
+// Metrics are the consumer's counters. Consumers of a process may share them: the gauge is changed by differences, too.
 type Metrics struct {
 	received      prometheus.Counter
 	messages      *prometheus.CounterVec

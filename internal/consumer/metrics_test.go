@@ -1,7 +1,9 @@
 package consumer_test
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/coatcheck/coatcheck/internal/consumer"
+	"github.com/coatcheck/coatcheck/internal/media"
 )
 
 // TestMetricsAreSound runs the linter of Prometheus over the names and help texts, with every label value in place.
@@ -50,4 +53,39 @@ func TestLag(t *testing.T) {
 		}
 	}
 	t.Error("there is no such metric")
+}
+
+// TestInFlightOfTwoConsumers: what two consumers of a process hold is counted together, and is nothing when both have
+// stopped, whatever became of their messages.
+func TestInFlightOfTwoConsumers(t *testing.T) {
+	t.Parallel()
+	leave := make(chan struct{})
+	leaveAll := sync.OnceFunc(func() { close(leave) })
+	defer leaveAll()
+	l := &landings{hook: func(context.Context, []media.Landing) error { <-leave; return nil }}
+	one, two := newRig(t, 9, l), newRig(t, 9, l)
+	two.parts.Metrics = one.parts.Metrics
+	var stops []func() error
+	for i, r := range []*rig{one, two} {
+		r.cfg.VisibilityTimeout = time.Minute
+		r.cfg.BatchSize = 3
+		r.send("not understood")
+		r.send(each(newIDs(5 + 10*i))...)
+		stops = append(stops, r.start())
+	}
+	eventually(t, "all that can be landed is in flight", func() bool { return one.metric("in_flight") == 5+15 })
+	stopped := make(chan error, len(stops))
+	for _, stop := range stops {
+		go func() { stopped <- stop() }()
+	}
+	time.Sleep(100 * time.Millisecond) // so that what no writer has begun is given back, which makes no difference
+	leaveAll()
+	for range stops {
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := one.metric("in_flight"); n != 0 {
+		t.Errorf("%d are in flight when both have stopped", n)
+	}
 }
