@@ -142,6 +142,7 @@ func TestDecodeIsTheSameAtAnySize(t *testing.T) {
 	for name, body := range map[string]string{
 		"twice":              `{"Records":[` + one + `],"Records":[` + other + `]}`,
 		"in another case":    `{"Records":[` + one + `],"records":[` + other + `]}`,
+		"none first":         `{"Records":[],"Records":[` + one + `]}`,
 		"a null first":       `{"Records":null,"Records":[` + one + `]}`,
 		"a null second":      `{"Records":[` + one + `],"Records":null}`,
 		"a number second":    `{"Records":[` + one + `],"Records":7}`,

@@ -9,8 +9,9 @@ import "strings"
 func quickRecords(body string) ([]*s3Record, bool) {
 	q := quick{text: body}
 	var records []*s3Record
+	var seen fields
 	ok := q.object(func(key string) bool {
-		return key == "Records" && records == nil && q.array(func() bool {
+		return key == "Records" && seen.once(1) && q.array(func() bool {
 			r := new(quickRecord)
 			records = append(records, &r.s3Record)
 			return len(records) <= MaxRecords && q.record(r)

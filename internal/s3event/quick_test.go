@@ -37,6 +37,7 @@ var quickBodies = map[string]bool{
 	`{"Records":[{"s3":{"object":{"key":"k"},"object":{}}}]}`:      false,
 	`{"Records":[{"x":[[[[[[[[1]]]]]]]]}]}`:                        false,
 	`{"Records":[{}],"Records":[{}]}`:                              false,
+	`{"Records":[],"Records":[{}]}`:                                false,
 	`{"Records":[{}],"Event":"s3:TestEvent"}`:                      false,
 	`{"records":[{}]}`:                                             false,
 	`{"Records":[{},]}`:                                            false,
