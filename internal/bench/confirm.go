@@ -36,7 +36,7 @@ var never = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 // confirmation is the benchmark of ConfirmMedia and BatchConfirmMedia, of media that are UPLOADED.
 type confirmation struct {
 	*site
-	conns chan *pgx.Conn
+	conns *connections
 	next  int         // the number of the first media of the next turn
 	ids   []uuid.UUID // of the turn under way
 	batch int
@@ -60,11 +60,11 @@ func measureConfirm(ctx context.Context, s *site, out io.Writer) (_ []line, err 
 		return nil, err
 	}
 	defer stopIdle()
-	conns, closeConns, err := s.connect(ctx)
+	conns, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer closeConns()
+	defer conns.close(ctx)
 
 	before, err := s.aws.counts()
 	if err != nil {
@@ -74,7 +74,7 @@ func measureConfirm(ctx context.Context, s *site, out io.Writer) (_ []line, err 
 	next := s.config.size
 	for _, batch := range []int{1, confirmBatch} {
 		f := &confirmation{site: s, conns: conns, next: next, batch: batch}
-		c := &callContest{site: s, what: "ConfirmMedia", aim: "0.80", calls: s.config.count, rows: batch, callers: f.callers(real, idle)}
+		c := &callContest{site: s, what: "ConfirmMedia", aim: "0.80", calls: s.config.count, rows: batch, callers: f.callers(real, idle), conns: conns}
 		if batch > 1 {
 			c.what, c.calls = fmt.Sprintf("BatchConfirmMedia of %d", batch), max(s.config.count/20, mainClients)
 		}
@@ -158,8 +158,8 @@ func (a *api) confirm(ctx context.Context, ids []uuid.UUID) error {
 func (f *confirmation) bare(ctx context.Context, i int) error {
 	ids := f.of(i)
 	if len(ids) == 1 {
-		return one(ctx, f.conns, 1, bareConfirmSQL, rig.Param(ids[0]), "post/1", time.Now())
+		return f.conns.one(ctx, 1, bareConfirmSQL, rig.Param(ids[0]), "post/1", time.Now())
 	}
 	claims := strings.Split(strings.Repeat("post/1 ", len(ids)-1)+"post/1", " ")
-	return one(ctx, f.conns, len(ids), bareConfirmManySQL, rig.Params(ids), claims, time.Now())
+	return f.conns.one(ctx, len(ids), bareConfirmManySQL, rig.Params(ids), claims, time.Now())
 }

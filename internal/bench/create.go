@@ -41,13 +41,13 @@ func measureCreate(ctx context.Context, s *site, out io.Writer) (_ []line, err e
 		return nil, err
 	}
 	defer stopIdle()
-	conns, closeConns, err := s.connect(ctx)
+	conns, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer closeConns()
+	defer conns.close(ctx)
 
-	c := &callContest{site: s, what: "CreateUpload", aim: "0.80", calls: s.config.count, rows: 1}
+	c := &callContest{site: s, what: "CreateUpload", aim: "0.80", calls: s.config.count, rows: 1, conns: conns}
 	from := firstSince(time.Now())
 	settle := func(ctx context.Context, db *pgx.Conn, n int) error { return removeCreated(ctx, db, from, n) }
 	c.callers = []caller{
@@ -55,7 +55,7 @@ func measureCreate(ctx context.Context, s *site, out io.Writer) (_ []line, err e
 		{idleAPI, idle.pid, always(idle.create), func(context.Context, *pgx.Conn, int) error { return nil }},
 		{bareSQL, 0, always(func(ctx context.Context, _ int) error {
 			id, now := uuid.Must(uuid.NewV7()), time.Now()
-			return one(ctx, conns, 1, bareInsertSQL, rig.Param(id), owner, rig.Keys.Key(id), rig.ContentType, int64(len(rig.Body)), rig.Checksum(), now,
+			return conns.one(ctx, 1, bareInsertSQL, rig.Param(id), owner, rig.Keys.Key(id), rig.ContentType, int64(len(rig.Body)), rig.Checksum(), now,
 				now.Add(5*time.Minute), now.Add(24*time.Hour))
 		}), settle},
 	}

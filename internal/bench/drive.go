@@ -83,6 +83,7 @@ type callContest struct {
 	calls   int // of a turn; one client makes a tenth of that
 	rows    int // of a call
 	callers []caller
+	conns   *connections
 	results map[string]map[int][]driven // by caller and clients
 }
 
@@ -90,7 +91,7 @@ func (c *callContest) run(ctx context.Context) error {
 	c.results = map[string]map[int][]driven{}
 	for _, who := range c.callers {
 		c.results[who.name] = map[int][]driven{}
-		if err := c.turn(ctx, who, mainClients, min(c.calls, 1000), false); err != nil { // until all is warm
+		if err := c.turn(ctx, who, bareConns, min(c.calls, 1000), false); err != nil { // until all is warm, each connection too
 			return err
 		}
 	}
@@ -124,6 +125,7 @@ func (c *callContest) turn(ctx context.Context, who caller, clients, n int, coun
 		if err := tidy(ctx, db); err != nil {
 			return err
 		}
+		c.conns.lend(clients)
 		pids := []int{who.pid, c.db.PID, os.Getpid()}
 		before := processorTimes(pids)
 		d, err := drive(ctx, clients, n, do)
@@ -157,7 +159,7 @@ func processorTimes(pids []int) []time.Duration {
 
 // report prints what was measured, and returns the lines of the table, the main one first.
 func (c *callContest) report(out io.Writer) ([]line, error) {
-	fmt.Fprintf(out, "\n%s; Postgres %s; at most %d connections for the bare statement; µs of processor time for each call\n", c.what, c.db.Version, bareConns)
+	fmt.Fprintf(out, "\n%s; Postgres %s; as many connections for the bare statement as clients, at most %d; µs of processor time for each call\n", c.what, c.db.Version, bareConns)
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "clients\twho\tcalls\tcalls/s\tslowest\tfastest\tp50\tp99\town CPU\tPostgres's\tthe client's\t")
 	var lines []line
@@ -224,29 +226,47 @@ func (c *callContest) median(name string, clients int) float64 {
 // bareConns is how many connections the bare statements get at most: Postgres's own limit is 100.
 const bareConns = 64
 
-// connect opens connections that bare statements take turns on, and returns what closes them.
-func (s *site) connect(ctx context.Context) (chan *pgx.Conn, func(), error) {
-	conns := make(chan *pgx.Conn, bareConns)
-	end := func() {
-		for len(conns) > 0 {
-			_ = (<-conns).Close(context.WithoutCancel(ctx))
-		}
-	}
+// connections are what bare statements take turns on.
+type connections struct {
+	all  []*pgx.Conn
+	free chan *pgx.Conn
+}
+
+// connect opens as many as are ever lent.
+func (s *site) connect(ctx context.Context) (*connections, error) {
+	c := &connections{free: make(chan *pgx.Conn, bareConns)}
 	for range bareConns {
 		conn, err := pgx.Connect(ctx, s.db.URL)
 		if err != nil {
-			end()
-			return nil, nil, err
+			c.close(ctx)
+			return nil, err
 		}
-		conns <- conn
+		c.all = append(c.all, conn)
 	}
-	return conns, end, nil
+	return c, nil
+}
+
+func (c *connections) close(ctx context.Context) {
+	for _, conn := range c.all {
+		_ = conn.Close(context.WithoutCancel(ctx))
+	}
+}
+
+// lend lets so many clients have a connection each, as far as there are as many. One client that went round all of them
+// would find every one, and Postgres's process behind it, as cold as it left it.
+func (c *connections) lend(clients int) {
+	for len(c.free) > 0 {
+		<-c.free
+	}
+	for _, conn := range c.all[:min(clients, len(c.all))] {
+		c.free <- conn
+	}
 }
 
 // one executes a statement that must change so many rows.
-func one(ctx context.Context, conns chan *pgx.Conn, rows int, sql string, args ...any) error {
-	conn := <-conns
-	defer func() { conns <- conn }()
+func (c *connections) one(ctx context.Context, rows int, sql string, args ...any) error {
+	conn := <-c.free
+	defer func() { c.free <- conn }()
 	tag, err := conn.Exec(ctx, sql, args...)
 	if err == nil && tag.RowsAffected() != int64(rows) {
 		err = fmt.Errorf("%d rows instead of %d", tag.RowsAffected(), rows)
