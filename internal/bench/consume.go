@@ -66,7 +66,12 @@ func measureConsume(ctx context.Context, s *site, out io.Writer) ([]line, error)
 	if err != nil {
 		return nil, err
 	}
-	return c.report(out, peers)
+	far, err := c.far(ctx, peers)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := c.report(out, peers)
+	return append(lines, far...), err
 }
 
 func (s *site) consumption(ctx context.Context) (*consumption, error) {

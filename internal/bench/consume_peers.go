@@ -17,8 +17,9 @@ type peer struct {
 	name    string
 	skipped string // why it could not be run
 	count   int    // notifications of one run
+	loops   int    // that are written by hand, of batches: each has a receive under way
+	naive   bool
 	runs    []usage
-	byHand  bool
 }
 
 func (p *peer) rate() float64 { return rig.Median(rig.Ordered(p.runs, usage.rate)) }
@@ -28,26 +29,26 @@ func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 	if c.config.peers == "" {
 		return []peer{{name: "every peer", skipped: "-peers is empty"}}, nil
 	}
-	env, err := c.peerEnvironment()
-	if err != nil {
-		return nil, err
-	}
 	dir := c.config.peers
 	program, noGo := buildPeers(ctx, dir)
 	node, noNode := preparePeers(ctx, dir)
 	few, many := max(c.config.count/10, 100), max(c.config.count/3, 100)
-	all := []struct {
+	type entry struct {
 		peer
 		contender
 		err error
-	}{
-		{peer{name: "by hand: one poller, one by one", count: few, byHand: true}, contender{program: program, args: []string{"by-hand"}}, noGo},
+	}
+	all := []entry{
+		{peer{name: "by hand: one poller, one by one", count: few, naive: true}, contender{program: program, args: []string{"by-hand"}}, noGo},
 		{peer{name: "gocloud, 1 handler", count: few}, contender{program: program, args: []string{"gocloud", "-handlers", "1"}}, noGo},
 		{peer{name: "gocloud, 32 handlers", count: many}, contender{program: program, args: []string{"gocloud", "-handlers", "32"}}, noGo},
 		{peer{name: "sqs-consumer, single, 1", count: few}, contender{program: node, args: []string{"single", "1"}}, noNode},
 		{peer{name: "sqs-consumer, single, 4", count: few}, contender{program: node, args: []string{"single", "4"}}, noNode},
 		{peer{name: "sqs-consumer, batch, 1", count: many}, contender{program: node, args: []string{"batch", "1"}}, noNode},
 		{peer{name: "sqs-consumer, batch, 4", count: many}, contender{program: node, args: []string{"batch", "4"}}, noNode},
+	}
+	for _, loops := range []int{c.config.pollers, 4 * c.config.pollers} {
+		all = append(all, entry{peer{name: batchLoops(loops), count: c.config.count, loops: loops}, c.batches(program, loops), noGo})
 	}
 	for range min(c.config.runs, 3) {
 		for i := range all {
@@ -57,7 +58,7 @@ func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 				continue
 			}
 			who := p.contender
-			who.name, who.env = p.peer.name, env
+			who.name, who.env = p.peer.name, c.peerEnvironment(c.aws.plain)
 			if p.program == node && noNode == nil {
 				who.args = append([]string{filepath.Join(dir, "sqs-consumer.mjs")}, who.args...)
 			}
@@ -77,21 +78,66 @@ func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 	return peers, nil
 }
 
-// peerEnvironment is what the peers are told. pg for Node knows no URL of a socket that pgx knows too, and libpq's
-// variables.
-func (c *consumption) peerEnvironment() ([]string, error) {
-	u, err := url.Parse(c.db.URL)
+// batchLoops names the loops of those who know what Postgres and SQS are fast at.
+func batchLoops(n int) string {
+	return fmt.Sprintf("by hand: %d loops, an UPDATE and a DeleteMessageBatch each", n)
+}
+
+func (c *consumption) batches(program string, loops int) contender {
+	return contender{name: batchLoops(loops), program: program, args: []string{"batches", "-loops", fmt.Sprint(loops)}}
+}
+
+// far lets the best of the loops of batches and coatcheck take a turn each with 10 ms in every call, as on a network, where
+// what counts is how many receives are under way: each has as many. It returns a line, or none where no such loop was run.
+func (c *consumption) far(ctx context.Context, peers []peer) ([]line, error) {
+	var best *peer
+	for i, p := range peers {
+		if p.loops > 0 && len(p.runs) > 0 && (best == nil || p.rate() > best.rate()) {
+			best = &peers[i]
+		}
+	}
+	if best == nil {
+		return nil, nil
+	}
+	program, err := filepath.Abs(peersProgram)
 	if err != nil {
 		return nil, err
 	}
-	q := u.Query()
-	return []string{"QUEUE_URL=" + c.queueURL, "AWS_ENDPOINT_URL=" + c.aws.plain, "DATABASE_URL=" + c.db.URL,
-		"PGHOST=" + q.Get("host"), "PGPORT=" + q.Get("port"), "PGUSER=" + u.User.Username(), "PGDATABASE=" + strings.TrimPrefix(u.Path, "/")}, nil
+	byHand := c.batches(program, best.loops)
+	byHand.env = c.peerEnvironment(c.aws.delayed)
+	same := *c.site
+	same.config.pollers = best.loops
+	ours := same.consumerProcess(c.aws.delayed, c.queueURL)
+	n := c.config.count
+	names := []string{fmt.Sprintf("coatcheck, +10 ms, %d pollers", best.loops), best.name + ", +10 ms"}
+	for i, who := range []contender{ours, byHand} {
+		if err := c.run(ctx, names[i], func(int) contender { return who }, n, false); err != nil {
+			return nil, err
+		}
+	}
+	own, theirs := rate(n, c.median(names[0])), rate(n, c.median(names[1]))
+	return []line{{
+		what:      fmt.Sprintf("consume, each call 10 ms longer, %d receives at a time, one run", best.loops),
+		coatcheck: fmt.Sprintf("%.0f/s", own),
+		peers:     fmt.Sprintf("%s %.0f/s (×%.1f)", best.name, theirs, own/theirs),
+	}}, nil
 }
+
+// peerEnvironment is what the peers are told. pg for Node knows no URL of a socket that pgx knows too, and libpq's
+// variables.
+func (c *consumption) peerEnvironment(endpoint string) []string {
+	u := rig.Must(url.Parse(c.db.URL))
+	q := u.Query()
+	return []string{"QUEUE_URL=" + c.queueURL, "AWS_ENDPOINT_URL=" + endpoint, "DATABASE_URL=" + c.db.URL,
+		"PGHOST=" + q.Get("host"), "PGPORT=" + q.Get("port"), "PGUSER=" + u.User.Username(), "PGDATABASE=" + strings.TrimPrefix(u.Path, "/")}
+}
+
+// peersProgram is the file of the peers in Go.
+const peersProgram = "bin/bench-peers"
 
 // buildPeers builds the peers in Go.
 func buildPeers(ctx context.Context, dir string) (string, error) {
-	program, err := filepath.Abs("bin/bench-peers")
+	program, err := filepath.Abs(peersProgram)
 	if err != nil {
 		return "", err
 	}
@@ -165,17 +211,19 @@ func skippedBy(peers []peer) []string {
 	return lines
 }
 
-// compared returns the fastest peer but the loop that is written by hand, and that one; nil where none was run.
-func compared(peers []peer) (best, byHand *peer) {
+// compared returns the fastest peer of all, and the loop as most write it; nil where none was run.
+func compared(peers []peer) (best, naive *peer) {
 	for i := range peers {
 		p := &peers[i]
-		switch {
-		case len(p.runs) == 0:
-		case p.byHand:
-			byHand = p
-		case best == nil || p.rate() > best.rate():
+		if len(p.runs) == 0 {
+			continue
+		}
+		if p.naive {
+			naive = p
+		}
+		if best == nil || p.rate() > best.rate() {
 			best = p
 		}
 	}
-	return best, byHand
+	return best, naive
 }

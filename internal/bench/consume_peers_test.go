@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSkippedBy: peers that were not run are told, those with the same reason in one line.
@@ -27,5 +28,20 @@ func TestSaid(t *testing.T) {
 	const npm = "npm error code EUSAGE\nnpm error\nnpm error There is no lock file.\n\nnpm error One.\nnpm error Two.\n"
 	if got, want := said(npm), "npm error code EUSAGE | npm error There is no lock file. | npm error One."; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestCompared: the best is the best of all, whoever wrote it, and the loop that most write is told beside it.
+func TestCompared(t *testing.T) {
+	t.Parallel()
+	ran := func(name string, rate int, naive bool) peer {
+		return peer{name: name, naive: naive, runs: []usage{{count: rate, took: time.Second}}}
+	}
+	best, naive := compared([]peer{{name: "not run"}, ran("one by one", 1, true), ran("in batches", 9, false), ran("a library", 3, false)})
+	if best == nil || best.name != "in batches" || naive == nil || naive.name != "one by one" {
+		t.Errorf("the best is %v and the naive one %v", best, naive)
+	}
+	if best, naive := compared([]peer{{name: "not run"}}); best != nil || naive != nil {
+		t.Errorf("of nothing the best is %v and the naive one %v", best, naive)
 	}
 }

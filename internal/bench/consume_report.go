@@ -43,13 +43,13 @@ func (c *consumption) report(out io.Writer, peers []peer) ([]line, error) {
 	delayed, delayedCalls := c.median(oursDelayed), c.median(callsDelayed)
 	inOrder := c.median(oursInOrder) / time.Duration(many)
 	mixed := c.median(oursMixed) / time.Duration(many+many/10)
-	best, byHand := compared(peers)
+	best, naive := compared(peers)
 	var told []string
 	if best != nil {
 		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", best.name, best.rate(), rate(n, ours)/best.rate()))
 	}
-	if byHand != nil {
-		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", byHand.name, byHand.rate(), rate(n, ours)/byHand.rate()))
+	if naive != nil && naive != best {
+		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", naive.name, naive.rate(), rate(n, ours)/naive.rate()))
 	}
 	if len(skipped) > 0 {
 		told = append(told, "some were skipped")

@@ -3,6 +3,7 @@
 // product.
 //
 //	peers by-hand                # the loop that most teams write: one poller, an UPDATE and a deletion a message
+//	peers batches -loops 16      # the loop of those who know both: an UPDATE and a DeleteMessageBatch a receive (see batches.go)
 //	peers gocloud -handlers 32   # gocloud.dev/pubsub/awssnssqs, an UPDATE a message, so many at a time
 //
 // QUEUE_URL names the queue, DATABASE_URL the database, and AWS_ENDPOINT_URL the endpoint.
@@ -39,10 +40,11 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("by-hand or gocloud?")
+		return errors.New("by-hand, batches or gocloud?")
 	}
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
-	handlers := flags.Int("handlers", 1, "messages handled at a time")
+	handlers := flags.Int("handlers", 1, "messages that gocloud handles at a time")
+	loops := flags.Int("loops", 1, "loops of batches")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -60,10 +62,14 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer pool.Close()
-	if args[0] == "gocloud" {
-		return goCloud(ctx, sqs.NewFromConfig(cfg), pool, *handlers)
+	client := sqs.NewFromConfig(cfg)
+	switch args[0] {
+	case "gocloud":
+		return goCloud(ctx, client, pool, *handlers)
+	case "batches":
+		return inBatches(ctx, client, pool, *loops)
 	}
-	return byHand(ctx, sqs.NewFromConfig(cfg), pool)
+	return byHand(ctx, client, pool)
 }
 
 func byHand(ctx context.Context, client *sqs.Client, pool *pgxpool.Pool) error {
@@ -144,11 +150,11 @@ func handle(ctx context.Context, pool *pgxpool.Pool, body []byte) error {
 		return err
 	}
 	for _, r := range e.Records {
-		key, err := url.QueryUnescape(r.S3.Object.Key)
+		o := r.S3.Object
+		key, err := url.QueryUnescape(o.Key)
 		if err != nil {
 			return err
 		}
-		o := r.S3.Object
 		if _, err := pool.Exec(ctx, update, key, o.Size, o.ETag, o.Sequencer); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
