@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/coatcheck/coatcheck/internal/bench/rig"
 )
@@ -24,7 +25,12 @@ type peer struct {
 
 func (p *peer) rate() float64 { return rig.Median(rig.Ordered(p.runs, usage.rate)) }
 
-// contest lets the peers take turns. They get fewer notifications, because they would take too long for as many.
+// peerTime is how long a run of a peer should take, about: a shorter one would tell how fast its code and its connections get
+// warm.
+const peerTime = 4 * time.Second
+
+// contest lets the peers take turns. Each gets as many notifications as it handles in peerTime with nothing else on a machine
+// of two processors, or the same part of them as -count is of its default.
 func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 	if c.config.peers == "" {
 		return []peer{{name: "every peer", skipped: "-peers is empty"}}, nil
@@ -32,23 +38,25 @@ func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 	dir := c.config.peers
 	program, noGo := buildPeers(ctx, dir)
 	node, noNode := preparePeers(ctx, dir)
-	few, many := max(c.config.count/10, 100), max(c.config.count/3, 100)
+	handles := func(aSecond int) int {
+		return max(aSecond*int(peerTime.Seconds())*c.config.count/defaultCount, 100)
+	}
 	type entry struct {
 		peer
 		contender
 		err error
 	}
 	all := []entry{
-		{peer{name: "by hand: one poller, one by one", count: few, naive: true}, contender{program: program, args: []string{"by-hand"}}, noGo},
-		{peer{name: "gocloud, 1 handler", count: few}, contender{program: program, args: []string{"gocloud", "-handlers", "1"}}, noGo},
-		{peer{name: "gocloud, 32 handlers", count: many}, contender{program: program, args: []string{"gocloud", "-handlers", "32"}}, noGo},
-		{peer{name: "sqs-consumer, single, 1", count: few}, contender{program: node, args: []string{"single", "1"}}, noNode},
-		{peer{name: "sqs-consumer, single, 4", count: few}, contender{program: node, args: []string{"single", "4"}}, noNode},
-		{peer{name: "sqs-consumer, batch, 1", count: many}, contender{program: node, args: []string{"batch", "1"}}, noNode},
-		{peer{name: "sqs-consumer, batch, 4", count: many}, contender{program: node, args: []string{"batch", "4"}}, noNode},
+		{peer{name: "by hand: one poller, one by one", count: handles(1600), naive: true}, contender{program: program, args: []string{"by-hand"}}, noGo},
+		{peer{name: "gocloud, 1 handler", count: handles(2300)}, contender{program: program, args: []string{"gocloud", "-handlers", "1"}}, noGo},
+		{peer{name: "gocloud, 32 handlers", count: handles(4000)}, contender{program: program, args: []string{"gocloud", "-handlers", "32"}}, noGo},
+		{peer{name: "sqs-consumer, single, 1", count: handles(1000)}, contender{program: node, args: []string{"single", "1"}}, noNode},
+		{peer{name: "sqs-consumer, single, 4", count: handles(1100)}, contender{program: node, args: []string{"single", "4"}}, noNode},
+		{peer{name: "sqs-consumer, batch, 1", count: handles(2300)}, contender{program: node, args: []string{"batch", "1"}}, noNode},
+		{peer{name: "sqs-consumer, batch, 4", count: handles(4700)}, contender{program: node, args: []string{"batch", "4"}}, noNode},
 	}
 	for _, loops := range []int{c.config.pollers, 4 * c.config.pollers} {
-		all = append(all, entry{peer{name: batchLoops(loops), count: c.config.count, loops: loops}, c.batches(program, loops), noGo})
+		all = append(all, entry{peer{name: batchLoops(loops), count: handles(15_000), loops: loops}, c.batches(program, loops), noGo})
 	}
 	for range min(c.config.runs, 3) {
 		for i := range all {
@@ -66,7 +74,7 @@ func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 				if ctx.Err() != nil {
 					return nil, err
 				}
-				p.err = err
+				p.err, p.skipped = err, err.Error()
 			}
 			p.runs = c.results[who.name]
 		}
