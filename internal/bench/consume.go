@@ -156,8 +156,11 @@ func (c *consumption) run(ctx context.Context, name string, who func(first int) 
 				return err
 			}
 		}
+		count := n // of messages; without any, of rows
 		if messages {
-			if err := c.aws.send(ctx, c.queueURL, c.bodies(first, n, mixed)); err != nil {
+			bodies := c.bodies(first, n, mixed)
+			count = len(bodies)
+			if err := c.aws.send(ctx, c.queueURL, bodies); err != nil {
 				return err
 			}
 		}
@@ -180,15 +183,15 @@ func (c *consumption) run(ctx context.Context, name string, who func(first int) 
 		if ours && stranded > 0 {
 			return fmt.Errorf("%s has left %d messages", name, stranded)
 		}
-		u.count, u.stranded = n, stranded
+		u.count, u.stranded = count, stranded
 		if rows {
 			if err := removeUploaded(ctx, db, ids, stranded); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 		c.results[name] = append(c.results[name], u)
-		fmt.Fprintf(os.Stderr, "%s: %d in %.2f s, %.0f/s, %d stranded; µs of processor time each: %.1f own, %.1f SQS, %.1f Postgres\n", name, n,
-			u.took.Seconds(), u.rate(), stranded, each(u.own, n), each(u.aws, n), each(u.postgres, n))
+		fmt.Fprintf(os.Stderr, "%s: %d in %.2f s, %.0f/s, %d stranded; µs of processor time each: %.1f own, %.1f SQS, %.1f Postgres\n", name, count,
+			u.took.Seconds(), u.rate(), stranded, each(u.own, count), each(u.aws, count), each(u.postgres, count))
 		return nil
 	})
 }
