@@ -176,9 +176,11 @@ func (c *consumption) run(ctx context.Context, name string, who func(first int) 
 			return err
 		}
 		if !messages {
-			if _, err := fmt.Sscan(u.output, (*int64)(&u.took)); err != nil {
+			var made time.Duration
+			if _, err := fmt.Sscan(u.output, (*int64)(&u.took), (*int64)(&made)); err != nil {
 				return err
 			}
+			u.own -= made
 		}
 		if ours && stranded > 0 {
 			return fmt.Errorf("%s has left %d messages", name, stranded)
