@@ -26,6 +26,7 @@ const owner = "user-1"
 // api is a process that serves UploadService and MediaService, with clients of it: Connect over HTTP/1.1, in binary.
 type api struct {
 	pid     int
+	address string
 	uploads coatcheckv1connect.UploadServiceClient
 	medias  coatcheckv1connect.MediaServiceClient
 }
@@ -42,6 +43,7 @@ func newAPI(pid int, address, token string) *api {
 	}))
 	return &api{
 		pid:     pid,
+		address: address,
 		uploads: coatcheckv1connect.NewUploadServiceClient(client, "http://"+address, sign),
 		medias:  coatcheckv1connect.NewMediaServiceClient(client, "http://"+address, sign),
 	}

@@ -25,7 +25,8 @@ import (
 // roundTrip is what the delayed endpoint adds to every call.
 const roundTrip = 10 * time.Millisecond
 
-// serveAWS is the process that S3 and SQS are. It prints two URLs of the same: a plain one, and one that answers later.
+// serveAWS is the process that S3 and SQS are. It prints three URLs of the same: a plain one, one that answers later, and one
+// for the benchmark's own requests to SQS, which are not counted.
 func serveAWS(ctx context.Context, _ []string, out io.Writer) error {
 	ctx, cancel := rig.UntilOrphaned(ctx)
 	defer cancel()
@@ -35,15 +36,17 @@ func serveAWS(ctx context.Context, _ []string, out io.Writer) error {
 	}
 	defer emulator.Close()
 	clock := &callClock{open: make(chan struct{})}
-	failed := make(chan error, 2)
+	apart := &uncounted{Server: emulator}
+	failed := make(chan error, 3)
 	var urls []string
-	for _, by := range []time.Duration{0, roundTrip} {
+	for _, handler := range []http.Handler{
+		apart.counts(clock.around(&rig.Slow{Handler: emulator})), clock.around(&rig.Slow{Handler: emulator, By: roundTrip}), apart,
+	} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
 		urls = append(urls, "http://"+listener.Addr().String())
-		handler := counted(emulator, clock.around(&rig.Slow{Handler: emulator, By: by}))
 		server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 		go func() { failed <- server.Serve(listener) }()
 		defer server.Close()
@@ -134,10 +137,32 @@ func (c *callClock) take(gate int) calls {
 // countsPath is where it is told how many requests there were of each operation.
 const countsPath = "/-/counts"
 
-func counted(emulator *awsemu.Server, next http.Handler) http.Handler {
+// uncounted takes requests to SQS that the counts do not tell.
+type uncounted struct {
+	*awsemu.Server
+	mu    sync.Mutex
+	asked map[string]int64
+}
+
+// ServeHTTP implements [http.Handler].
+func (u *uncounted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	u.mu.Lock()
+	if u.asked == nil {
+		u.asked = map[string]int64{}
+	}
+	u.asked[operation]++
+	u.mu.Unlock()
+	u.Server.ServeHTTP(w, r)
+}
+
+// counts tells the others.
+func (u *uncounted) counts(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == countsPath {
-			_ = json.NewEncoder(w).Encode(emulator.Counts())
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			_ = json.NewEncoder(w).Encode(since(u.asked, u.Server.Counts()))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -149,7 +174,7 @@ type awsServer struct {
 	pid            int
 	plain, delayed string // URLs
 	s3             *s3.Client
-	sqs            *sqs.Client
+	sqs            *sqs.Client // what it is asked is not counted
 }
 
 // emulator returns S3 and SQS.
@@ -163,12 +188,19 @@ func (s *site) emulator(ctx context.Context) (*awsServer, error) {
 	}
 	s.closers = append(s.closers, func() error { process.Stop(); return nil })
 	a := &awsServer{pid: process.PID}
-	a.plain, a.delayed, _ = strings.Cut(process.Ready, " ")
+	var apart string
+	if _, err := fmt.Sscan(process.Ready, &a.plain, &a.delayed, &apart); err != nil {
+		return nil, err
+	}
 	cfg, err := clientConfig(ctx, a.plain)
 	if err != nil {
 		return nil, err
 	}
-	a.s3, a.sqs = awsclient.S3(cfg), awsclient.SQS(cfg)
+	apartCfg, err := clientConfig(ctx, apart)
+	if err != nil {
+		return nil, err
+	}
+	a.s3, a.sqs = awsclient.S3(cfg), awsclient.SQS(apartCfg)
 	if _, err := a.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(rig.Bucket)}); err != nil {
 		return nil, fmt.Errorf("making the bucket: %w", err)
 	}

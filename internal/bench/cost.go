@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -48,8 +47,17 @@ func classOf(operation string) class {
 	return reads
 }
 
-// perNotification is the least that a notification takes of SQS: a tenth of a receive, and a tenth of a deletion.
-const perNotification = 0.2
+const (
+	// perNotification is the least that a notification takes of SQS: a tenth of a receive, and a tenth of a deletion.
+	perNotification = 0.2
+	// perUpload is how many SendMessages S3 itself makes of an upload. It is an assumption that they are billed: AWS says that
+	// a notification costs what SQS takes, and not who pays for S3's own request.
+	perUpload = 1.0
+	// idleFor is how long an idle deployment is looked at. It is six long polls of the default wait time, and just as long as
+	// the depths of queues are kept for those who scrape: with a part of either the requests of an hour would be too many or too
+	// few.
+	idleFor = time.Minute
+)
 
 // costs is the benchmark of what a deployment asks of AWS, as AWS counts it.
 type costs struct {
@@ -89,7 +97,7 @@ func measureCost(ctx context.Context, s *site, out io.Writer) ([]line, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if c.queueURL, err = s.aws.queue(ctx, "cost"); err != nil {
+	if c.queueURL, err = s.aws.queueWithDeadLetters(ctx, "cost"); err != nil {
 		return nil, err
 	}
 	if err := s.aws.notify(ctx, c.queueURL); err != nil {
@@ -105,15 +113,11 @@ func measureCost(ctx context.Context, s *site, out io.Writer) ([]line, error) {
 	if err := c.phase("unclaimed upload", float64(c.n), func() error { return c.unclaimed(ctx, from) }); err != nil {
 		return nil, err
 	}
-	lasts := time.Duration(s.config.seconds) * 3 * time.Second
-	if err := c.idle(ctx, lasts); err != nil {
+	if err := c.idle(ctx); err != nil {
 		return nil, err
 	}
-	return c.report(out, lasts)
+	return c.report(out)
 }
-
-// asking are requests of the benchmark itself.
-var asking = []string{"GetQueueAttributes", "SendMessageBatch", "PurgeQueue"}
 
 func (c *costs) phase(name string, of float64, do func() error) error {
 	before, err := c.aws.counts()
@@ -127,9 +131,7 @@ func (c *costs) phase(name string, of float64, do func() error) error {
 	if err != nil {
 		return err
 	}
-	asked := since(before, after)
-	maps.DeleteFunc(asked, func(operation string, _ int64) bool { return slices.Contains(asking, operation) })
-	c.phases = append(c.phases, phase{name, of, asked})
+	c.phases = append(c.phases, phase{name, of, since(before, after)})
 	return nil
 }
 
@@ -225,10 +227,11 @@ func (s *site) removeSince(ctx context.Context, from uuid.UUID) error {
 	})
 }
 
-// idle lets a process with the settings that it has by default wait for something to do. It has every role but the
-// reconciler, whose listings are a matter of how many objects there are and how often it is told to look at them.
-func (c *costs) idle(ctx context.Context, lasts time.Duration) (err error) {
-	_, stop, err := c.serve("api,consumer,sweeper", nil, []string{"COATCHECK_QUEUE_URL=" + c.queueURL})
+// idle lets a process with the settings that it has by default wait for something to do, and scrapes it once: it asks SQS no
+// oftener than once in that time, however often it is scraped. It has every role but the reconciler, whose listings are a matter of how many objects there are and how often it is
+// told to look at them.
+func (c *costs) idle(ctx context.Context) (err error) {
+	api, stop, err := c.serve("api,consumer,sweeper", nil, []string{"COATCHECK_QUEUE_URL=" + c.queueURL})
 	if err != nil {
 		return err
 	}
@@ -244,11 +247,30 @@ func (c *costs) idle(ctx context.Context, lasts time.Duration) (err error) {
 	if err := wait(2 * time.Second); err != nil { // what it asks when it begins is not asked again
 		return err
 	}
-	return c.phase("hour with nothing to do", lasts.Hours(), func() error { return wait(lasts) })
+	return c.phase("hour with nothing to do", idleFor.Hours(), func() error {
+		return errors.Join(wait(idleFor/2), api.scrape(ctx), wait(idleFor/2))
+	})
 }
 
-func (c *costs) report(out io.Writer, idleFor time.Duration) ([]line, error) {
-	fmt.Fprintf(out, "\nrequests as S3 and SQS have counted them; the idle deployment was looked at for %s\n", idleFor)
+// scrape asks for the metrics, as Prometheus does.
+func (a *api) scrape(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.address+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(text), "coatcheck_queue_messages") {
+		return errors.Join(fmt.Errorf("metrics: %s, without the queue's depth", answer.Status), err)
+	}
+	return nil
+}
+
+func (c *costs) report(out io.Writer) ([]line, error) {
+	fmt.Fprintf(out, "\nrequests as S3 and SQS have counted them; the idle deployment was looked at for %s, and scraped once\n", idleFor)
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, "for each\tof\t")
 	for _, c := range classes {
@@ -272,14 +294,16 @@ func (c *costs) report(out io.Writer, idleFor time.Duration) ([]line, error) {
 		limit: fmt.Sprintf("%.1f: ten by each call", perNotification), ratio: perNotification / perMessage, aim: "1.00",
 	}}
 	for _, p := range c.phases[1:3] {
-		price := func(sqs, reading float64) float64 { // of a million
-			return p.each(writes)*writes.price + reading*reads.price + sqs*messages.price
+		price := func(put, reading, sqs float64) float64 { // of a million
+			return put*writes.price + reading*reads.price + (sqs+perUpload)*messages.price
 		}
-		ours, least := price(perMessage, p.each(reads)), writes.price+perNotification*messages.price
+		ours, least := price(p.each(writes), p.each(reads), p.each(messages)), price(1, 0, perNotification)
 		lines = append(lines, line{
-			what: "cost: a million of " + p.name + "s", coatcheck: fmt.Sprintf("$%.2f", ours),
-			limit: fmt.Sprintf("$%.2f: the PUTs and the least of SQS", least), ratio: least / ours,
-			peers: fmt.Sprintf("%.3f writes, %.3f reads, %.4f deletions each; SQS as of a full queue", p.each(writes), p.each(reads), p.each(deletions)),
+			what:      "cost: a million of " + p.name + "s",
+			coatcheck: fmt.Sprintf("$%.2f; $%.2f with SQS as of a full queue", ours, price(p.each(writes), p.each(reads), perMessage)),
+			limit:     fmt.Sprintf("$%.2f: the PUTs and the least of SQS", least), ratio: least / ours,
+			peers: fmt.Sprintf("%.3f writes, %.3f reads, %.4f deletions, %.3f requests of SQS each; of every price $%.2f are S3's own SendMessages, if AWS bills those",
+				p.each(writes), p.each(reads), p.each(deletions), p.each(messages), perUpload*messages.price),
 		})
 	}
 	hourly := 0.0
@@ -287,7 +311,7 @@ func (c *costs) report(out io.Writer, idleFor time.Duration) ([]line, error) {
 		hourly += idle.each(c) * c.price / 1e6
 	}
 	return append(lines, line{
-		what:      "cost: requests an hour of an idle process, without reconciliations",
+		what:      "cost: requests an hour of an idle process that is scraped, without reconciliations",
 		coatcheck: fmt.Sprintf("%.0f of SQS, %.0f of S3, $%.2f a month", idle.each(messages), idle.each(writes)+idle.each(reads), hourly*730),
 	}), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -30,13 +31,28 @@ func (a *awsServer) queue(ctx context.Context, name string) (string, error) {
 	return aws.ToString(made.QueueUrl), nil
 }
 
+// queueWithDeadLetters makes one that has a dead-letter queue, as the Terraform module makes it: coatcheck looks after both.
+func (a *awsServer) queueWithDeadLetters(ctx context.Context, name string) (string, error) {
+	dead, err := a.queue(ctx, name+"-dead")
+	if err != nil {
+		return "", err
+	}
+	queueURL, err := a.queue(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	_, err = a.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &queueURL, Attributes: map[string]string{
+		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":10}`, arn(dead)),
+	}})
+	return queueURL, err
+}
+
 // notify makes the bucket tell the queue of what is stored.
 func (a *awsServer) notify(ctx context.Context, queueURL string) error {
-	_, name, _ := strings.Cut(strings.TrimPrefix(queueURL, a.plain+"/"), "/")
 	_, err := a.s3.PutBucketNotificationConfiguration(ctx, &s3.PutBucketNotificationConfigurationInput{
 		Bucket: aws.String(rig.Bucket),
 		NotificationConfiguration: &s3types.NotificationConfiguration{QueueConfigurations: []s3types.QueueConfiguration{{
-			Id: aws.String("coatcheck"), QueueArn: aws.String("arn:aws:sqs:us-east-1:000000000000:" + name),
+			Id: aws.String("coatcheck"), QueueArn: aws.String(arn(queueURL)),
 			Events: []s3types.Event{s3types.EventS3ObjectCreated},
 		}}},
 	})
@@ -45,6 +61,9 @@ func (a *awsServer) notify(ctx context.Context, queueURL string) error {
 	}
 	return a.purge(ctx, queueURL) // of the test event
 }
+
+// arn is that of a queue.
+func arn(queueURL string) string { return "arn:aws:sqs:us-east-1:000000000000:" + path.Base(queueURL) }
 
 func (a *awsServer) purge(ctx context.Context, queueURL string) error {
 	_, err := a.sqs.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &queueURL})
