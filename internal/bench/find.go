@@ -28,8 +28,16 @@ const (
 	dueRows = 2 * sweepBatch
 )
 
-// search is how long a table took: to find what is due, and to lease it.
-type search struct{ found, leased time.Duration }
+// findSQL is how a sweep finds what is due, without the locks, which would leave something behind in the rows (dueSQL in
+// internal/postgres).
+const findSQL = `
+	SELECT id FROM coatcheck.media
+	WHERE state = $1 AND due_at <= $2
+	ORDER BY due_at
+	LIMIT $3`
+
+// search is how long a table took: to find what is due, of both states that time can end, and to lease what was never uploaded.
+type search struct{ pending, uploaded, leased time.Duration }
 
 // measureFind measures how long it takes to find and to lease the next 1,000 media that are due, in a table with few
 // CONFIRMED media and in the one with as many as was asked for.
@@ -64,21 +72,23 @@ func (s *site) measureFind(ctx context.Context) (_ []line, err error) {
 		return nil, err
 	}
 	return []line{
-		s.findLine("finding", few, many, func(a search) time.Duration { return a.found }),
-		s.findLine("leasing", few, many, func(a search) time.Duration { return a.leased }),
+		s.findLine("finding the next %d PENDING", few, many, func(a search) time.Duration { return a.pending }),
+		s.findLine("finding the next %d UPLOADED", few, many, func(a search) time.Duration { return a.uploaded }),
+		s.findLine("leasing the next %d PENDING", few, many, func(a search) time.Duration { return a.leased }),
 	}, nil
 }
 
 func (s *site) findLine(what string, inFew, inMany []search, of func(search) time.Duration) line {
 	few, many := rig.Ordered(inFew, of), rig.Ordered(inMany, of)
-	fmt.Fprintf(os.Stderr, "%s %d that are due: %.1f ms among %d, %.1f ms among %d\n", what, sweepBatch,
-		milliseconds(rig.Median(few)), fewRows, milliseconds(rig.Median(many)), s.config.size)
+	what = fmt.Sprintf(what, sweepBatch)
+	fmt.Fprintf(os.Stderr, "%s that are due: %.2f ms among %d, %.2f ms among %d\n", what, milliseconds(rig.Median(few)), fewRows,
+		milliseconds(rig.Median(many)), s.config.size)
 	return line{
-		what:      fmt.Sprintf("sweep: %s the next %d, with %d CONFIRMED", what, sweepBatch, s.config.size),
-		coatcheck: fmt.Sprintf("%.1f ms", milliseconds(rig.Median(many))),
-		limit:     fmt.Sprintf("%.1f ms: with %d", milliseconds(rig.Median(few)), fewRows),
+		what:      fmt.Sprintf("sweep: %s, with %d CONFIRMED", what, s.config.size),
+		coatcheck: fmt.Sprintf("%.2f ms", milliseconds(rig.Median(many))),
+		limit:     fmt.Sprintf("%.2f ms: with %d", milliseconds(rig.Median(few)), fewRows),
 		ratio:     rig.PairedMedian(len(inMany), func(i int) float64 { return float64(of(inFew[i])) / float64(of(inMany[i])) }), aim: "0.90",
-		spread: fmt.Sprintf("%.1f to %.1f ms", milliseconds(many[0]), milliseconds(many[len(many)-1])),
+		spread: fmt.Sprintf("%.2f to %.2f ms", milliseconds(many[0]), milliseconds(many[len(many)-1])),
 	}
 }
 
@@ -97,49 +107,64 @@ func dueAgain(ctx context.Context, db *pgx.Conn) error {
 type finder func(context.Context) (search, error)
 
 // withDue lends a finder of media that are due in a table with so many others.
-func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(finder) error) (err error) {
-	ids := make([]uuid.UUID, dueRows)
-	for i := range ids {
-		ids[i] = rig.ID(size + i)
-	}
-	if err := p.With(ctx, func(db *pgx.Conn) error { return plantPendingDue(ctx, db, ids, time.Now().Add(-time.Minute)) }); err != nil {
-		return err
-	}
-	defer func() {
-		err = errors.Join(err, p.With(ctx, func(db *pgx.Conn) error {
-			_, err := db.Exec(ctx, `DELETE FROM coatcheck.media WHERE state = 'pending'`)
+func (s *site) withDue(ctx context.Context, p *rig.Postgres, size int, use func(finder) error) error {
+	return p.With(ctx, func(conn *pgx.Conn) (err error) {
+		pending, uploaded := make([]uuid.UUID, dueRows), make([]uuid.UUID, dueRows)
+		for i := range dueRows {
+			pending[i], uploaded[i] = rig.ID(size+i), rig.ID(size+dueRows+i)
+		}
+		due := time.Now().Add(-time.Minute)
+		if err := rig.InsertUploaded(ctx, conn, uploaded, due); err != nil {
 			return err
-		}))
-	}()
-	db, err := postgres.Open(p.URL, 1)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	day := 24 * time.Hour
-	store := postgres.NewStore(db, media.Windows{Upload: day, Claim: day, Tombstone: day}, time.Now, postgres.NewMetrics(prometheus.NewRegistry()))
-	return use(func(ctx context.Context) (search, error) {
-		if err := p.With(ctx, func(db *pgx.Conn) error { return dueAgain(ctx, db) }); err != nil {
-			return search{}, err
 		}
-		var found []time.Duration
-		for range looks {
+		defer func() {
+			_, deleteErr := conn.Exec(context.WithoutCancel(ctx), `DELETE FROM coatcheck.media WHERE state IN ('pending', 'uploaded')`)
+			err = errors.Join(err, deleteErr)
+		}()
+		if err := plantPendingDue(ctx, conn, pending, due); err != nil {
+			return err
+		}
+		db, err := postgres.Open(p.URL, 1)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		day := 24 * time.Hour
+		store := postgres.NewStore(db, media.Windows{Upload: day, Claim: day, Tombstone: day}, time.Now, postgres.NewMetrics(prometheus.NewRegistry()))
+		return use(func(ctx context.Context) (took search, err error) {
+			if err := dueAgain(ctx, conn); err != nil {
+				return took, err
+			}
+			if took.pending, err = find(ctx, conn, media.StatePending); err != nil {
+				return took, err
+			}
+			if took.uploaded, err = find(ctx, conn, media.StateUploaded); err != nil {
+				return took, err
+			}
 			began := time.Now()
-			due, err := store.Due(ctx, media.StatePending, nil, sweepBatch)
-			if err == nil && len(due) != sweepBatch {
-				err = fmt.Errorf("%d media are due instead of %d", len(due), sweepBatch)
+			leased, err := store.LeasePending(ctx, sweepBatch, time.Hour)
+			took.leased = time.Since(began)
+			if err == nil && len(leased) != sweepBatch {
+				err = fmt.Errorf("%d media are leased instead of %d", len(leased), sweepBatch)
 			}
-			if err != nil {
-				return search{}, err
-			}
-			found = append(found, time.Since(began))
-		}
-		began := time.Now()
-		leased, err := store.LeasePending(ctx, sweepBatch, time.Hour)
-		took := search{rig.Median(rig.Ordered(found, itself)), time.Since(began)}
-		if err == nil && len(leased) != sweepBatch {
-			err = fmt.Errorf("%d media are leased instead of %d", len(leased), sweepBatch)
-		}
-		return took, err
+			return took, err
+		})
 	})
+}
+
+// find returns how long it takes to find what is due in a state.
+func find(ctx context.Context, db *pgx.Conn, state media.State) (time.Duration, error) {
+	var found []time.Duration
+	for range looks {
+		began := time.Now()
+		tag, err := db.Exec(ctx, findSQL, state, time.Now(), sweepBatch)
+		found = append(found, time.Since(began))
+		if err == nil && tag.RowsAffected() != sweepBatch {
+			err = fmt.Errorf("%d %s media are due instead of %d", tag.RowsAffected(), state, sweepBatch)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return rig.Median(rig.Ordered(found, itself)), nil
 }
