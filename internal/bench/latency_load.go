@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -143,6 +144,7 @@ func bareReceiver(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer runtime.KeepAlive(make([]byte, heapFloor))
 	client := awsclient.SQS(cfg)
 	var mu sync.Mutex
 	var lines []string
