@@ -68,6 +68,10 @@ var clientCounts = []int{1, mainClients, 256}
 
 const mainClients, mainTurns = 32, 3
 
+// A turn has so many calls at least, in all and of each client: fewer tell no p99, and with few of each client much of a turn is
+// its beginning and its end, when not all of them call.
+const leastCalls, callsEach = 300, 20
+
 // The names of who takes turns in a contest of calls. The first is coatcheck.
 const (
 	realAPI = "coatcheck"
@@ -100,10 +104,11 @@ func (c *callContest) run(ctx context.Context) error {
 			n, turns := c.calls, 1
 			switch clients {
 			case 1:
-				n = max(n/10, 1)
+				n /= 10
 			case mainClients:
 				n, turns = n/2, mainTurns
 			}
+			n = max(n, leastCalls, callsEach*clients)
 			for _, who := range slices.Repeat(c.callers, turns) {
 				if err := c.turn(ctx, who, clients, n, true); err != nil {
 					return err

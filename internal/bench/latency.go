@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -180,24 +181,52 @@ func (l *latencies) ids(at *load, lasts time.Duration) []uuid.UUID {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / 1e6 }
 
+// percentiles tells those of which there are samples enough: a p99 wants a hundred, a p99.9 a thousand.
 func percentiles(all []time.Duration) string {
 	if len(all) == 0 {
 		return "nothing"
 	}
-	return fmt.Sprintf("%.1f / %.1f / %.1f ms", milliseconds(rig.Percentile(all, 50)), milliseconds(rig.Percentile(all, 99)),
-		milliseconds(rig.Percentile(all, 99.9)))
+	var told []string
+	for _, p := range percentilesOf(len(all)) {
+		told = append(told, fmt.Sprintf("%.1f", milliseconds(rig.Percentile(all, p))))
+	}
+	return strings.Join(told, " / ") + " ms"
+}
+
+// percentilesOf are the percentiles that so many samples tell.
+func percentilesOf(n int) []float64 {
+	switch {
+	case n < 100:
+		return []float64{50}
+	case n < 1000:
+		return []float64{50, 99}
+	}
+	return []float64{50, 99, 99.9}
 }
 
 func (l *load) line() line {
-	ours, alone := rig.Percentile(l.ours, 99), rig.Percentile(l.alone, 99)
-	return line{
-		what:      fmt.Sprintf("latency at %d/s: p50 / p99 / p99.9 of %d", l.rate, len(l.ours)),
+	told := percentilesOf(len(l.ours))
+	last := told[min(len(told)-1, 1)] // p99, where there is one
+	ours, alone := rig.Percentile(l.ours, last), rig.Percentile(l.alone, last)
+	of := line{
+		what:      fmt.Sprintf("latency at %d/s: %s of %d", l.rate, percentileNames(told), len(l.ours)),
 		coatcheck: percentiles(l.ours),
 		limit:     percentiles(l.alone) + ": PUT to a bare receiver",
 		ratio:     float64(alone) / float64(ours),
-		aim:       fmt.Sprintf("p99 at most 10 ms more, is %.1f ms", milliseconds(ours-alone)),
 		spread:    fmt.Sprintf("%.1f to %.1f ms", milliseconds(l.ours[0]), milliseconds(l.ours[len(l.ours)-1])),
 	}
+	if last == 99 {
+		of.aim = fmt.Sprintf("p99 at most 10 ms more, is %.1f ms", milliseconds(ours-alone))
+	}
+	return of
+}
+
+func percentileNames(all []float64) string {
+	var names []string
+	for _, p := range all {
+		names = append(names, fmt.Sprintf("p%g", p))
+	}
+	return strings.Join(names, " / ")
 }
 
 func (l *latencies) report(out io.Writer, loads []*load) error {
@@ -222,7 +251,7 @@ func drawLatency(path string, loads []*load) error {
 	for _, p := range []float64{50, 99, 99.9} {
 		ours, alone := plot.Line{Name: fmt.Sprintf("coatcheck, p%g", p)}, plot.Line{Name: fmt.Sprintf("the queue alone, p%g", p), Dashed: true}
 		for _, at := range loads {
-			if len(at.ours) == 0 || len(at.alone) == 0 {
+			if !slices.Contains(percentilesOf(min(len(at.ours), len(at.alone))), p) {
 				continue
 			}
 			// What arrives before its sender has the answer has no place on a logarithmic axis.
