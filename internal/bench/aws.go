@@ -173,6 +173,7 @@ func (u *uncounted) counts(next http.Handler) http.Handler {
 type awsServer struct {
 	pid            int
 	plain, delayed string // URLs
+	apart          string // another, of what is not counted
 	s3             *s3.Client
 	sqs            *sqs.Client // what it is asked is not counted
 }
@@ -188,19 +189,18 @@ func (s *site) emulator(ctx context.Context) (*awsServer, error) {
 	}
 	s.closers = append(s.closers, func() error { process.Stop(); return nil })
 	a := &awsServer{pid: process.PID}
-	var apart string
-	if _, err := fmt.Sscan(process.Ready, &a.plain, &a.delayed, &apart); err != nil {
+	if _, err := fmt.Sscan(process.Ready, &a.plain, &a.delayed, &a.apart); err != nil {
 		return nil, err
 	}
 	cfg, err := clientConfig(ctx, a.plain)
 	if err != nil {
 		return nil, err
 	}
-	apartCfg, err := clientConfig(ctx, apart)
+	apart, err := clientConfig(ctx, a.apart)
 	if err != nil {
 		return nil, err
 	}
-	a.s3, a.sqs = awsclient.S3(cfg), awsclient.SQS(apartCfg)
+	a.s3, a.sqs = awsclient.S3(cfg), awsclient.SQS(apart)
 	if _, err := a.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(rig.Bucket)}); err != nil {
 		return nil, fmt.Errorf("making the bucket: %w", err)
 	}

@@ -28,7 +28,7 @@ func (a *awsServer) queue(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("making a queue: %w", err)
 	}
-	return aws.ToString(made.QueueUrl), nil
+	return strings.Replace(aws.ToString(made.QueueUrl), a.apart, a.plain, 1), nil // some clients call what it names
 }
 
 // queueWithDeadLetters makes one that has a dead-letter queue, as the Terraform module makes it: coatcheck looks after both.
