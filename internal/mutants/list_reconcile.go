@@ -70,6 +70,11 @@ func reconcileMutants() []mutant {
 			test:  suite{pkg, "TestBreaker"},
 		},
 		{
+			name: "untold-counts-as-seen", rule: "R8", breaks: "strays go that S3 could not be asked for, and that the breaker has not counted",
+			edits: []edit{{reconcileCheckpoint, "SET kept_run = ?run WHERE key", "SET last_run = ?run WHERE key"}},
+			test:  suite{pkg, "TestUntoldStraysStay"},
+		},
+		{
 			name: "breaker-counts-foreign", rule: "R8", breaks: "objects that would stay anyway hide from the breaker how many would go",
 			edits: []edit{{reconcileBreaker, "max(0, c[CountObjects]-c[CountForeign])", "c[CountObjects]"}},
 			test:  suite{pkg, "TestBreakerLooksAtWhatIsOurs"},

@@ -219,7 +219,8 @@ func recordMissing(ctx context.Context, tx bun.Tx, run uuid.UUID, now time.Time,
 }
 
 // keepRecords keeps what is recorded of keys that S3 could not be asked for, and of rows that somebody held or has changed,
-// from being forgotten: that they could not be looked at says nothing of them.
+// from being forgotten: that they could not be looked at says nothing of them. The run has not seen such a stray, nor has
+// its breaker counted it, and it removes only what it has seen (R8).
 func keepRecords(ctx context.Context, tx bun.Tx, run uuid.UUID, b reconcile.Batch, missing map[uuid.UUID]bool) error {
 	args := struct {
 		idArgs
@@ -245,7 +246,7 @@ func keepRecords(ctx context.Context, tx bun.Tx, run uuid.UUID, b reconcile.Batc
 		}
 	}
 	if len(args.Keys) > 0 {
-		if _, err := tx.NewRaw(`UPDATE coatcheck.stray SET last_run = ?run WHERE key = ANY (?keys::text[]) AND removed_at IS NULL`, args).Exec(ctx); err != nil {
+		if _, err := tx.NewRaw(`UPDATE coatcheck.stray SET kept_run = ?run WHERE key = ANY (?keys::text[]) AND removed_at IS NULL`, args).Exec(ctx); err != nil {
 			return fmt.Errorf("strays: %w", err)
 		}
 	}
@@ -272,9 +273,10 @@ func forgetUnseen(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, now time.
 	const unseen = ` key >= ?from AND key > ?after AND key <= ?until AND last_run <> ?run AND last_seen_at <= ?seen `
 	queries := []string{`DELETE FROM coatcheck.missing WHERE` + unseen}
 	if !b.Trial {
+		const unseen = unseen + `AND kept_run IS DISTINCT FROM ?run AND removed_at IS NULL `
 		queries = append(queries,
-			`UPDATE coatcheck.stray SET removed_at = ?now WHERE`+unseen+`AND deleting_at IS NOT NULL AND removed_at IS NULL`,
-			`DELETE FROM coatcheck.stray WHERE`+unseen+`AND removed_at IS NULL`)
+			`UPDATE coatcheck.stray SET removed_at = ?now WHERE`+unseen+`AND deleting_at IS NOT NULL`,
+			`DELETE FROM coatcheck.stray WHERE`+unseen)
 	}
 	for _, query := range queries {
 		if _, err := tx.NewRaw(query, args).Exec(ctx); err != nil {

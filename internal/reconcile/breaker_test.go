@@ -129,3 +129,39 @@ func TestBreakerLooksAtWhatIsOurs(t *testing.T) {
 		t.Errorf("the run %s: %s; it counted %v", run.Outcome, run.Explanation, counted(run))
 	}
 }
+
+// TestUntoldStraysStay: what S3 could not be asked for the breaker has not counted, and the run does not remove it (R8). It
+// is not forgotten either, and goes in a run that sees it.
+func TestUntoldStraysStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.confirmed(20)
+	const n = 20
+	for range n {
+		w.put(mintedKey(w), []byte("orphan"))
+	}
+	w.reconcile()
+	w.Advance(grace)
+	scanned, listing := w.Now(), inventory(w.listed())
+	w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject"}, n-1, 503, "SlowDown")
+	r := w.reconciler()
+	run, err := r.Begin(t.Context(), settingsOf(policy(reconcile.PolicyDelete), with(func(s *reconcile.Settings) {
+		s.Source, s.SourceAt, s.MaxStrayShare = "s3://inventory/manifest.json", scanned, 0.05
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := r.Work(t.Context(), run.ID, listing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want(done, reconcile.Counts{
+		reconcile.CountExplained: 20, reconcile.CountUnclear: n - 1, reconcile.CountStrays: 1, reconcile.CountRemoved: 1,
+	})
+	if got := len(w.held()); got != 20+n-1 {
+		t.Errorf("%d objects are left (R8)", got)
+	}
+	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{
+		reconcile.CountExplained: 20, reconcile.CountStrays: n - 1, reconcile.CountRemoved: n - 1,
+	})
+}
