@@ -9,6 +9,7 @@ const (
 	reconcileLook       = "internal/reconcile/look.go"
 	reconcileCheckpoint = "internal/postgres/reconcile_checkpoint.go"
 	reconcileStray      = "internal/postgres/reconcile_stray.go"
+	adoption            = "internal/postgres/adoption.go"
 	reconcileShard      = "internal/postgres/reconcile_shard.go"
 	listFile            = "internal/objectstore/list.go"
 	straysFile          = "internal/objectstore/strays.go"
@@ -55,6 +56,21 @@ func reconcileMutants() []mutant {
 			name: "removal-without-row-lookup", rule: "R1", breaks: "an object goes whose row came after it was listed",
 			edits: []edit{{reconcileStray, "AND NOT EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = s.key AND `+explains+`)\n", "\n"}},
 			test:  suite{pkg, "TestStraysThatStay"},
+		},
+		{
+			name: "adopted-during-a-sweep", rule: "R1", breaks: "an object is adopted that a suspended sweeper may still delete",
+			edits: []edit{{adoption, " AND (m.deleted_at <= ?since OR m.etag IS DISTINCT FROM o.etag)", ""}},
+			test:  suite{pkg, "TestSuspendedSweep"},
+		},
+		{
+			name: "adopted-when-another-has-removed", rule: "R1", breaks: "an object is adopted that a suspended reconciler may still remove, since another has recorded that it did",
+			edits: []edit{{adoption, "AND (s.removed_at IS NULL OR s.etag = o.etag)", "AND s.removed_at IS NULL"}},
+			test:  suite{pkg, "TestSuspendedWhileAnotherRemoves"},
+		},
+		{
+			name: "seen-again-is-not-being-removed", rule: "R1", breaks: "that a run has seen an object again makes forget that a suspended process may still remove it",
+			edits: []edit{{reconcileCheckpoint, " OR s.etag = excluded.etag AND s.deleting_at > ?since THEN", " THEN"}},
+			test:  suite{pkg, "TestSuspendedWhileAnotherRemoves"},
 		},
 		{
 			name: "foreign-keys-removed", rule: "R8", breaks: "objects go whose keys nobody can attribute",

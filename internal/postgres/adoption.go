@@ -139,20 +139,28 @@ func (s *Store) CloseAdoption(ctx context.Context, run uuid.UUID) error {
 				WHEN m.id IS NULL AND EXISTS (SELECT FROM coatcheck.reconciliation_finding AS f WHERE f.run_id = r.id AND f.kind = 'unclear' AND f.key = a.key)
 					THEN format('the list says that %s uses it, and S3 could not be asked for it: adopt it again', a.claim)
 				WHEN m.id IS NULL AND EXISTS (SELECT FROM coatcheck.stray AS s WHERE s.key = a.key AND s.removed_at IS NULL)
-					THEN format('the list says that %s uses it, and its removal as a stray had begun: adopt it again', a.claim)
+					THEN format('the list says that %s uses it, and its removal as a stray had begun: adopt it again after an hour', a.claim)
+				WHEN m.id IS NULL AND EXISTS (SELECT FROM coatcheck.stray AS s WHERE s.key = a.key AND s.deleting_at > ?since)
+					THEN format('the list says that %s uses it, and it was removed as a stray within the last hour: if it is there again, adopt it after an hour', a.claim)
 				WHEN m.id IS NULL THEN format('the list says that %s uses it, and there is no such object', a.claim)
 				WHEN m.state = 'confirmed' THEN format('the list says that %s uses it, and another claim holds it', a.claim)
+				WHEN NOT (`+explains+`)
+					THEN format('the list says that %s uses it, and it was released: if it is there again, adopt it after an hour', a.claim)
 				ELSE format('the list says that %s uses it, and it is %s: confirm it by the API', a.claim, m.state)
-			END, ?
+			END, ?now
 			FROM coatcheck.reconciliation AS r JOIN coatcheck.adoption AS a ON starts_with(a.key, r.adopt_prefix)
 				LEFT JOIN coatcheck.media AS m ON m.key = a.key
-			WHERE r.id = ? AND (m.id IS NULL OR m.state <> 'confirmed' OR m.claim <> a.claim)
+			WHERE r.id = ?run AND (m.id IS NULL OR m.state <> 'confirmed' OR m.claim <> a.claim)
 				AND NOT EXISTS (SELECT FROM coatcheck.reconciliation_finding AS f WHERE f.run_id = r.id AND f.kind = 'not_adopted' AND f.key = a.key)
-			ORDER BY a.key`, now, run).Exec(ctx)
+			ORDER BY a.key`, struct {
+			Now   time.Time `bun:"now"`
+			Since time.Time `bun:"since"`
+			Run   uuid.UUID `bun:"run"`
+		}{now, now.Add(-removalReach), run}).Exec(ctx)
 		if err != nil {
 			return err
 		}
-		_, err = tx.NewRaw(`DELETE FROM coatcheck.adoption AS a WHERE EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = a.key)`).Exec(ctx)
+		_, err = tx.NewRaw(`DELETE FROM coatcheck.adoption AS a WHERE EXISTS (SELECT FROM coatcheck.media AS m WHERE m.key = a.key AND ` + explains + `)`).Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -162,12 +170,14 @@ func (s *Store) CloseAdoption(ctx context.Context, run uuid.UUID) error {
 }
 
 // removalReach is how long after its intent was recorded a removal may still reach S3, from a process that was suspended in
-// the middle: S3 refuses what was signed more than 15 minutes ago.
+// the middle: S3 refuses what was signed more than 15 minutes ago. That another process has done the same meanwhile, and
+// recorded that it is done, does not call the first one back.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 const removalReach = time.Hour
 
-// recordAdopted makes rows of objects that were there before, but for those that have one by now, or whose removal has
-// been begun of late, and takes them off the adoption's list.
+// recordAdopted makes rows of objects that were there before, but for those that have one by now, and those that a removal
+// or a sweep of late may still delete (R1), and takes them off the adoption's list. Both delete by ETag under keys that
+// were not minted. Under one that was, its tombstone explains the object, so that it is not adopted at all.
 func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Media) (map[string]bool, error) {
 	adopted := map[string]bool{}
 	if len(ms) == 0 {
@@ -175,16 +185,18 @@ func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Me
 	}
 	var args struct {
 		Keys  []string  `bun:"keys,array"`
+		ETags []string  `bun:"etags,array"`
 		Since time.Time `bun:"since"`
 	}
 	args.Since = now.Add(-removalReach)
 	for _, m := range ms {
-		args.Keys = append(args.Keys, m.Key)
+		args.Keys, args.ETags = append(args.Keys, m.Key), append(args.ETags, m.ETag)
 	}
 	// A removal that is under way holds the stray's row, or has marked it; one that comes later finds the new row.
 	var going []string
-	if err := tx.NewRaw(`SELECT key FROM coatcheck.stray WHERE key = ANY (?keys::text[]) AND deleting_at > ?since AND removed_at IS NULL
-		ORDER BY key FOR UPDATE`, args).Scan(ctx, &going); err != nil {
+	if err := tx.NewRaw(`SELECT s.key FROM coatcheck.stray AS s JOIN unnest(?keys::text[], ?etags::text[]) AS o (key, etag) ON o.key = s.key
+		WHERE s.deleting_at > ?since AND (s.removed_at IS NULL OR s.etag = o.etag)
+		ORDER BY s.key FOR UPDATE OF s`, args).Scan(ctx, &going); err != nil {
 		return nil, fmt.Errorf("adoptions: %w", err)
 	}
 	var rows []*row
@@ -203,7 +215,9 @@ func recordAdopted(ctx context.Context, tx bun.Tx, now time.Time, ms []*media.Me
 		return adopted, nil
 	}
 	slices.SortFunc(rows, func(a, b *row) int { return strings.Compare(a.Key, b.Key) })
-	if _, err := tx.NewRaw(`DELETE FROM coatcheck.media AS m WHERE m.key = ANY (?keys::text[]) AND NOT (`+explains+`)`, args).Exec(ctx); err != nil {
+	// A tombstone that is left keeps the insert from making a row.
+	if _, err := tx.NewRaw(`DELETE FROM coatcheck.media AS m USING unnest(?keys::text[], ?etags::text[]) AS o (key, etag)
+		WHERE m.key = o.key AND NOT (`+explains+`) AND (m.deleted_at <= ?since OR m.etag IS DISTINCT FROM o.etag)`, args).Exec(ctx); err != nil {
 		return nil, fmt.Errorf("adoptions: %w", err)
 	}
 	var keys []string

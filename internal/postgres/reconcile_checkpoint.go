@@ -107,7 +107,8 @@ type idArgs struct {
 }
 
 // recordStraysSQL records sightings of strays, but for objects that a row explains by now. What is not as it was when it
-// was seen before is another object, seen for the first time.
+// was seen before is another object, seen for the first time; but a removal of the one before may still reach it when it
+// has the same ETag.
 const recordStraysSQL = `
 INSERT INTO coatcheck.stray AS s (key, size_bytes, etag, version_id, last_modified, ours, first_seen_at, first_run, last_seen_at, last_run)
 SELECT o.key, o.size_bytes, o.etag, o.version_id, o.last_modified, o.ours, ?now, ?run, ?now, ?run
@@ -121,7 +122,7 @@ ON CONFLICT (key) DO UPDATE SET
 	last_error    = CASE WHEN ` + sameStray + ` THEN s.last_error END,
 	size_bytes = excluded.size_bytes, etag = excluded.etag, version_id = excluded.version_id,
 	last_modified = excluded.last_modified, ours = excluded.ours, last_seen_at = excluded.last_seen_at, last_run = excluded.last_run,
-	deleting_at   = CASE WHEN ` + sameStray + ` THEN s.deleting_at END,
+	deleting_at   = CASE WHEN ` + sameStray + ` OR s.etag = excluded.etag AND s.deleting_at > ?since THEN s.deleting_at END,
 	removed_at = NULL, removed_to = NULL
 RETURNING s.key`
 
@@ -135,6 +136,7 @@ const sameStray = `s.removed_at IS NULL AND (s.size_bytes, s.etag, s.version_id,
 type strayArgs struct {
 	Run           uuid.UUID   `bun:"run"`
 	Now           time.Time   `bun:"now"`
+	Since         time.Time   `bun:"since"`
 	Keys          []string    `bun:"keys,array"`
 	Sizes         []int64     `bun:"sizes,array"`
 	ETags         []string    `bun:"etags,array"`
@@ -144,7 +146,7 @@ type strayArgs struct {
 }
 
 func strayRows(strays []reconcile.Stray, run uuid.UUID, now time.Time) strayArgs {
-	args := strayArgs{Run: run, Now: now}
+	args := strayArgs{Run: run, Now: now, Since: now.Add(-removalReach)}
 	for _, o := range strays {
 		args.Keys = append(args.Keys, o.Key)
 		args.Sizes = append(args.Sizes, o.SizeBytes)
