@@ -163,11 +163,10 @@ func (s *Store) Folders(ctx context.Context, prefix string, limit int) ([]string
 // Uploads implements [reconcile.Objects].
 func (s *Store) Uploads(ctx context.Context, prefix string) iter.Seq2[reconcile.Upload, error] {
 	return func(yield func(reconcile.Upload, error) bool) {
-		pages := s3.NewListMultipartUploadsPaginator(s.client, &s3.ListMultipartUploadsInput{
-			Bucket: &s.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl,
-		})
-		for pages.HasMorePages() {
-			out, err := pages.NextPage(ctx)
+		// Not by the SDK's paginator, which gives a marker back as it came: encoded.
+		in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
+		for {
+			out, err := s.client.ListMultipartUploads(ctx, in)
 			if code := status(err); code == http.StatusNotImplemented || code == http.StatusMethodNotAllowed {
 				return // some stores do not know the question
 			}
@@ -181,6 +180,15 @@ func (s *Store) Uploads(ctx context.Context, prefix string) iter.Seq2[reconcile.
 					return
 				}
 			}
+			if !aws.ToBool(out.IsTruncated) {
+				return
+			}
+			next := decodeMarker(aws.ToString(out.NextKeyMarker), out.EncodingType)
+			if next == "" {
+				yield(reconcile.Upload{}, fmt.Errorf("listing the unfinished uploads of %q: the answer says that there is more, and not where", prefix))
+				return
+			}
+			in.KeyMarker, in.UploadIdMarker = &next, out.NextUploadIdMarker
 		}
 	}
 }

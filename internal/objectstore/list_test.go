@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/objectstore"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
@@ -161,3 +164,50 @@ func (w versions) Write(b []byte) (int, error) {
 
 // Unwrap is for [http.ResponseController].
 func (w versions) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// TestUploadsOverPages tells each unfinished upload once, whatever their keys become in a URL: below them in the order of
+// keys, or above.
+func TestUploadsOverPages(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"media/über/", "media/a b/"} {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			const n = 1001 // a page is 1000
+			for i := range n {
+				key := fmt.Sprintf("%s%04d", folder, i)
+				if _, err := f.s3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: &key}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			seen := map[string]bool{}
+			for u, err := range f.Uploads(t.Context(), "media/") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if seen[u.ID] {
+					t.Fatalf("%s is told again after %d others", u.Key, len(seen))
+				}
+				seen[u.ID] = true
+			}
+			if len(seen) != n {
+				t.Errorf("%d of %d uploads were told", len(seen), n)
+			}
+		})
+	}
+}
+
+// TestUploadsWithoutAMarker: that there is more, and not where, is an error and not the end.
+func TestUploadsWithoutAMarker(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>`)
+	})
+	for u, err := range s.Uploads(t.Context(), "media/") {
+		if err == nil || !strings.Contains(err.Error(), "and not where") {
+			t.Errorf("it tells of %+v, %v", u, err)
+		}
+		return
+	}
+	t.Error("it is at its end")
+}
