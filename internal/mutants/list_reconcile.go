@@ -101,6 +101,18 @@ func reconcileMutants() []mutant {
 			test:  suite{pkg, "TestStrayBudget"},
 		},
 		{
+			name: "budget-leaks", rule: "R10", breaks: "what a process took of the budget and did not live to use is gone for the run",
+			edits: []edit{{reconcileStray, "least(delete_budget, budget_left + ?before) AS budget", "least(delete_budget, budget_left + 0 * ?before) AS budget"}},
+			test:  suite{pkg, "TestBudgetIsGivenBack"},
+		},
+		{
+			name: "abandoned-run-removes", rule: "R8", breaks: "a run that was given up begins to remove the strays that it is looking at",
+			edits: []edit{{reconcileStray,
+				"if err := holdShard(ctx, tx, sh); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tvar held []string",
+				"var held []string"}},
+			test: suite{pkg, "TestAbandonBeforeTheIntent"},
+		},
+		{
 			name: "failures-use-up-the-budget", rule: "R6", breaks: "strays that S3 refuses to delete hide all others for ever",
 			edits: []edit{{reconcileRemove, "p.result.Unused = granted", "p.result.Unused = 0"}},
 			test:  suite{pkg, "TestFailuresDoNotUseUpTheBudget"},
@@ -160,6 +172,11 @@ func reconcileMutants() []mutant {
 			name: "page-is-the-end", rule: "R2", breaks: "a listing ends with its first page",
 			edits: []edit{{listFile, "if !yield(p.objects, nil) || !p.truncated {", "if !yield(p.objects, nil) || p != nil {"}},
 			test:  suite{pkg, "TestManyPages"},
+		},
+		{
+			name: "upload-marker-goes-back-encoded", rule: "R2", breaks: "unfinished uploads are listed for ever, or left out, where their keys need an encoding",
+			edits: []edit{{listFile, "decodeMarker(aws.ToString(out.NextKeyMarker), out.EncodingType)", "aws.ToString(out.NextKeyMarker)"}},
+			test:  suite{"./internal/objectstore", "TestUploadsOverPages"},
 		},
 		{
 			name: "broken-listing-is-the-end", rule: "R2", breaks: "a listing that is cut off counts as one that has ended",

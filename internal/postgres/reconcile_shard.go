@@ -90,14 +90,15 @@ func holdShard(ctx context.Context, tx bun.Tx, sh *reconcile.Shard) error {
 }
 
 // saveShard writes how far a shard has got, in the transaction that holds it. next is its phase when that is done, and
-// its lease ends then.
+// its lease ends then. What was taken of the run's delete budget for it has been used by now, or is given back by the same
+// transaction.
 func saveShard(ctx context.Context, tx bun.Tx, sh *reconcile.Shard, position string, c reconcile.Counts, next reconcile.ShardPhase) error {
 	text, err := countsJSON(c)
 	if err != nil {
 		return err
 	}
 	done := next != sh.Phase
-	_, err = tx.NewRaw(`UPDATE coatcheck.reconciliation_shard SET position = ?, counts = ?::jsonb, phase = ?,
+	_, err = tx.NewRaw(`UPDATE coatcheck.reconciliation_shard SET position = ?, counts = ?::jsonb, phase = ?, budget_taken = 0,
 		lease = CASE WHEN ? THEN NULL ELSE lease END, leased_until = CASE WHEN ? THEN NULL ELSE leased_until END
 		WHERE run_id = ? AND number = ?`, []byte(position), text, next, done, done, sh.RunID, sh.Number).Exec(ctx)
 	return err

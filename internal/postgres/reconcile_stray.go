@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -63,17 +61,35 @@ func (s *Store) SeenStrays(ctx context.Context, run uuid.UUID, r reconcile.Range
 	return allStrays(rows), nil
 }
 
-// TakeBudget implements [reconcile.Store].
-func (s *Store) TakeBudget(ctx context.Context, run uuid.UUID, n int) (int, error) {
+// TakeBudget implements [reconcile.Store]. What was taken for the shard before, and neither used nor given back, since
+// whoever took it failed, was stopped or was killed, was for the same strays: it is given back first.
+func (s *Store) TakeBudget(ctx context.Context, sh *reconcile.Shard, n int) (int, error) {
 	var taken int
-	err := s.db.NewRaw(`
-		WITH was AS MATERIALIZED (SELECT id, budget_left FROM coatcheck.reconciliation WHERE id = ? AND phase = 'removing' FOR UPDATE)
-		UPDATE coatcheck.reconciliation AS r SET budget_left = was.budget_left - least(was.budget_left, ?)
-		FROM was WHERE r.id = was.id
-		RETURNING least(was.budget_left, ?)`, run, n, n).Scan(ctx, &taken)
-	if errors.Is(err, sql.ErrNoRows) { // somebody gave the run up
-		return 0, reconcile.ErrLeaseLost
-	}
+	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		if err := holdShard(ctx, tx, sh); err != nil { // also when the run was given up
+			return err
+		}
+		var before int
+		err := tx.NewRaw(`SELECT budget_taken FROM coatcheck.reconciliation_shard WHERE run_id = ? AND number = ?`, sh.RunID, sh.Number).Scan(ctx, &before)
+		if err != nil {
+			return err
+		}
+		err = tx.NewRaw(`
+			WITH was AS MATERIALIZED (SELECT id, least(delete_budget, budget_left + ?before) AS budget FROM coatcheck.reconciliation WHERE id = ?run FOR UPDATE)
+			UPDATE coatcheck.reconciliation AS r SET budget_left = was.budget - least(was.budget, ?n)
+			FROM was WHERE r.id = was.id
+			RETURNING least(was.budget, ?n)`, struct {
+			Before int       `bun:"before"`
+			N      int       `bun:"n"`
+			Run    uuid.UUID `bun:"run"`
+		}{before, n, sh.RunID}).Scan(ctx, &taken)
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewRaw(`UPDATE coatcheck.reconciliation_shard SET budget_taken = ? WHERE run_id = ? AND number = ?`,
+			taken, sh.RunID, sh.Number).Exec(ctx)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("taking from the delete budget: %w", err)
 	}
@@ -82,14 +98,17 @@ func (s *Store) TakeBudget(ctx context.Context, run uuid.UUID, n int) (int, erro
 
 // BeginRemoval implements [reconcile.Store]. What the list of an adoption says is in use, and was not adopted for whatever
 // reason, is not removed. An adoption of the same key either has made its row, which this statement sees, or waits for this
-// one and then finds the intent.
-func (s *Store) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map[string]bool, error) {
+// one and then finds the intent. Nor is anything removed by whoever has lost the shard: giving a run up stops it here.
+func (s *Store) BeginRemoval(ctx context.Context, sh *reconcile.Shard, strays []reconcile.Stray) (map[string]bool, error) {
 	if len(strays) == 0 {
 		return nil, nil
 	}
 	now := s.time()
 	var keys []string
 	err := s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		if err := holdShard(ctx, tx, sh); err != nil {
+			return err
+		}
 		var held []string
 		args := strayRows(strays, uuid.UUID{}, now)
 		if err := tx.NewRaw(`SELECT key FROM coatcheck.stray WHERE key = ANY (?keys::text[]) ORDER BY key FOR UPDATE`, args).Scan(ctx, &held); err != nil {

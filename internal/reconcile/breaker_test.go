@@ -1,10 +1,14 @@
 package reconcile_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/coatcheck/coatcheck/internal/awsemu"
 	"github.com/coatcheck/coatcheck/internal/reconcile"
@@ -90,6 +94,49 @@ func TestFailuresDoNotUseUpTheBudget(t *testing.T) {
 		if s.LastError == "" && s.Attempts > 0 || !strings.HasPrefix(key, "media/0") {
 			t.Errorf("stray %s: %+v", key, s)
 		}
+	}
+}
+
+// TestBudgetIsGivenBack: what was taken for strays that were not removed then, since S3 was down or the process was stopped,
+// is there for the same strays when the run goes on.
+func TestBudgetIsGivenBack(t *testing.T) {
+	t.Parallel()
+	const n = 10
+	for name, change := range map[string]func(w *world, run uuid.UUID){
+		"S3 is down": func(w *world, _ uuid.UUID) {
+			w.emu.Faults().Fail(awsemu.Match{Operation: "HeadObject"}, 2*n, 503, "SlowDown")
+			w.emu.Faults().Fail(awsemu.Match{Operation: "GetObject"}, 2, 503, "SlowDown")
+		},
+		"the process is stopped": func(w *world, run uuid.UUID) {
+			ctx, stop := context.WithCancel(w.t.Context())
+			defer stop()
+			stopped := w.reconciler(objects(eventful{beforeHead: func(string) { stop() }}))
+			if _, err := stopped.Work(ctx, run, nil); !errors.Is(err, context.Canceled) {
+				w.t.Fatalf("it ended with %v", err)
+			}
+			w.Advance(time.Minute) // the leases end that it could not give back
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, worldOptions{})
+			for i := range n { // in one shard
+				w.put(fmt.Sprintf("media/00/00000000-0000-4000-8000-00000000%02x00", i), []byte("orphan"))
+			}
+			w.reconcile()
+			w.Advance(grace)
+			r := w.reconciler()
+			run, err := r.Begin(t.Context(), settingsOf(policy(reconcile.PolicyDelete), with(func(s *reconcile.Settings) { s.DeleteBudget = n })))
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(w, run.ID)
+			done, err := r.Work(t.Context(), run.ID, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.want(done, reconcile.Counts{reconcile.CountStrays: n, reconcile.CountRemoved: n})
+		})
 	}
 }
 

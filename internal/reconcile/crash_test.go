@@ -95,13 +95,13 @@ func (s mortalStore) EndRun(ctx context.Context, run *reconcile.Run, o reconcile
 	return first, err
 }
 
-func (s mortalStore) TakeBudget(ctx context.Context, run uuid.UUID, n int) (got int, err error) {
-	err = s.call("TakeBudget", func() (err error) { got, err = s.Store.TakeBudget(ctx, run, n); return err })
+func (s mortalStore) TakeBudget(ctx context.Context, sh *reconcile.Shard, n int) (got int, err error) {
+	err = s.call("TakeBudget", func() (err error) { got, err = s.Store.TakeBudget(ctx, sh, n); return err })
 	return got, err
 }
 
-func (s mortalStore) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (may map[string]bool, err error) {
-	err = s.call("BeginRemoval", func() (err error) { may, err = s.Store.BeginRemoval(ctx, strays); return err })
+func (s mortalStore) BeginRemoval(ctx context.Context, sh *reconcile.Shard, strays []reconcile.Stray) (may map[string]bool, err error) {
+	err = s.call("BeginRemoval", func() (err error) { may, err = s.Store.BeginRemoval(ctx, sh, strays); return err })
 	return may, err
 }
 

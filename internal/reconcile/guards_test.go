@@ -214,7 +214,7 @@ func TestUnclearIsNotForgotten(t *testing.T) {
 	}
 	stray := w.dueStray()
 	w.put(mintedKey(w), nil)
-	if _, err := w.store.BeginRemoval(t.Context(), []reconcile.Stray{w.strays()[stray]}); err != nil {
+	if _, err := w.db.ExecContext(t.Context(), `UPDATE coatcheck.stray SET deleting_at = ? WHERE key = ?`, w.Now(), stray); err != nil {
 		t.Fatal(err)
 	}
 	tx, err := w.db.Begin()

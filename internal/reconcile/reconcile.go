@@ -55,11 +55,12 @@ type Store interface {
 
 	// SeenStrays returns up to limit strays of the range that the run has seen, above after, in the order of keys.
 	SeenStrays(ctx context.Context, run uuid.UUID, r Range, after string, limit int) ([]Stray, error)
-	// TakeBudget takes up to n removals from the run's budget and returns how many it got.
-	TakeBudget(ctx context.Context, run uuid.UUID, n int) (int, error)
+	// TakeBudget takes up to n removals from the run's budget for a page of the shard and returns how many it got. What
+	// was taken for that page before is given back.
+	TakeBudget(ctx context.Context, s *Shard, n int) (int, error)
 	// BeginRemoval records the intent to remove strays, for those that are as they were given and that still no row
 	// knows, and returns their keys.
-	BeginRemoval(ctx context.Context, strays []Stray) (map[string]bool, error)
+	BeginRemoval(ctx context.Context, s *Shard, strays []Stray) (map[string]bool, error)
 	// EndRemoval records what became of a page of strays, in one transaction with the shard's position and counts, and
 	// gives back what was taken of the budget and not used.
 	EndRemoval(ctx context.Context, s *Shard, r Removal) error

@@ -40,7 +40,7 @@ func (r *Reconciler) removeStrays(ctx context.Context, run *Run, shard *Shard, a
 		if err != nil {
 			return err
 		}
-		p := &removal{Reconciler: r, run: run, adopted: adopted, result: Removal{Counts: Counts{}, Done: len(strays) < limit}}
+		p := &removal{Reconciler: r, run: run, shard: shard, adopted: adopted, result: Removal{Counts: Counts{}, Done: len(strays) < limit}}
 		if shard.After == "" && shard.Position == "" && run.Source == SourceListing {
 			if err := p.abortUploads(ctx, shard.Prefix); err != nil {
 				return err
@@ -67,6 +67,7 @@ func (r *Reconciler) removeStrays(ctx context.Context, run *Run, shard *Shard, a
 type removal struct {
 	*Reconciler
 	run     *Run
+	shard   *Shard
 	adopted []string
 	result  Removal
 }
@@ -86,7 +87,7 @@ func (p *removal) page(ctx context.Context, strays []Stray) error {
 	if len(due) == 0 {
 		return nil
 	}
-	granted, err := p.store.TakeBudget(ctx, p.run.ID, len(due))
+	granted, err := p.store.TakeBudget(ctx, p.shard, len(due))
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (p *removal) page(ctx context.Context, strays []Stray) error {
 		return err
 	}
 	begun := p.now().Round(0) // of the wall clock, which goes on while a machine is suspended
-	may, err := p.store.BeginRemoval(ctx, due)
+	may, err := p.store.BeginRemoval(ctx, p.shard, due)
 	if err != nil {
 		return err
 	}

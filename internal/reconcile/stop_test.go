@@ -52,6 +52,28 @@ func TestAbandonStopsRemovals(t *testing.T) {
 	}
 }
 
+// TestAbandonBeforeTheIntent: a run that is given up while it looks at strays removes none of them.
+func TestAbandonBeforeTheIntent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.confirmed(2)
+	key := w.dueStray()
+	abandon := sync.OnceFunc(func() {
+		run, err := w.store.Active(t.Context())
+		if err != nil || run == nil {
+			t.Errorf("there is no run: %v", err)
+			return
+		}
+		if err := w.reconciler().Abandon(t.Context(), run); err != nil {
+			t.Error(err)
+		}
+	})
+	done := w.reconcile(policy(reconcile.PolicyDelete), objects(eventful{afterHead: func(string) { abandon() }}))
+	if done.Outcome != reconcile.OutcomeAbandoned || !w.held()[key] || w.strays()[key].Attempts != 0 {
+		t.Errorf("the run %s, and the stray is %+v", done.Outcome, w.strays()[key])
+	}
+}
+
 // slowRows does not notice at once that nobody wants them any more.
 type slowRows struct {
 	reconcile.Store
@@ -186,8 +208,8 @@ type standsStill struct {
 	forLong func()
 }
 
-func (s standsStill) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (map[string]bool, error) {
-	may, err := s.Store.BeginRemoval(ctx, strays)
+func (s standsStill) BeginRemoval(ctx context.Context, sh *reconcile.Shard, strays []reconcile.Stray) (map[string]bool, error) {
+	may, err := s.Store.BeginRemoval(ctx, sh, strays)
 	s.forLong()
 	return may, err
 }

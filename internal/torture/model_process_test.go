@@ -133,13 +133,13 @@ func (s modelRunStore) EndRun(ctx context.Context, run *reconcile.Run, o reconci
 	return first, err
 }
 
-func (s modelRunStore) TakeBudget(ctx context.Context, run uuid.UUID, n int) (got int, err error) {
-	err = s.p.call(func() (err error) { got, err = s.Store.TakeBudget(ctx, run, n); return err })
+func (s modelRunStore) TakeBudget(ctx context.Context, sh *reconcile.Shard, n int) (got int, err error) {
+	err = s.p.call(func() (err error) { got, err = s.Store.TakeBudget(ctx, sh, n); return err })
 	return got, err
 }
 
-func (s modelRunStore) BeginRemoval(ctx context.Context, strays []reconcile.Stray) (may map[string]bool, err error) {
-	err = s.p.call(func() (err error) { may, err = s.Store.BeginRemoval(ctx, strays); return err })
+func (s modelRunStore) BeginRemoval(ctx context.Context, sh *reconcile.Shard, strays []reconcile.Stray) (may map[string]bool, err error) {
+	err = s.p.call(func() (err error) { may, err = s.Store.BeginRemoval(ctx, sh, strays); return err })
 	return may, err
 }
 
