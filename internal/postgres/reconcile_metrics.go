@@ -127,7 +127,7 @@ func askReconciled(ctx context.Context, db *bun.DB, now time.Time) (*reconciled,
 		return nil, err
 	}
 	var last []runRow
-	err = db.NewSelect().Model(&last).Where("r.outcome = 'finished' AND r.source = 'listing'").OrderExpr("r.started_at DESC").Limit(1).Scan(ctx)
+	err = db.NewSelect().Model(&last).Where("r.outcome = 'finished' AND r.source = 'listing' AND r.started_at <= ?", now).OrderExpr("r.started_at DESC").Limit(1).Scan(ctx)
 	if err != nil {
 		return nil, err
 	}

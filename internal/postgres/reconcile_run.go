@@ -73,6 +73,10 @@ func (r *runRow) run() *reconcile.Run {
 	return run
 }
 
+// maxAhead is how far a run may seem to begin in the future and still count: clocks differ a little, and a schedule that is
+// kept up for as long does no harm.
+const maxAhead = time.Hour
+
 // BeginRun implements [reconcile.Store].
 func (s *Store) BeginRun(ctx context.Context, c reconcile.Settings, estimate int64, ranges []reconcile.Range) (*reconcile.Run, error) {
 	id, err := uuid.NewV7()
@@ -100,7 +104,8 @@ func (s *Store) BeginRun(ctx context.Context, c reconcile.Settings, estimate int
 	identity := s.identity(ctx)
 	err = s.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		var prior sql.NullTime
-		err := tx.NewRaw(`SELECT max(started_at) FROM coatcheck.reconciliation WHERE outcome = 'finished' AND source = 'listing'`).Scan(ctx, &prior)
+		err := tx.NewRaw(`SELECT max(started_at) FROM coatcheck.reconciliation WHERE outcome = 'finished' AND source = 'listing' AND started_at <= ?`,
+			r.StartedAt).Scan(ctx, &prior)
 		if err != nil {
 			return err
 		}
@@ -225,10 +230,12 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]*reconcile.Run, error) {
 	return runs, nil
 }
 
-// LastStarted implements [reconcile.Store].
+// LastStarted implements [reconcile.Store]. A run that seems to begin in the future was begun by a process whose clock was wrong:
+// counted, it would keep all others from being begun until then.
 func (s *Store) LastStarted(ctx context.Context) (time.Time, error) {
 	var at sql.NullTime
-	err := s.db.NewRaw(`SELECT max(started_at) FROM coatcheck.reconciliation WHERE source = 'listing' AND NOT dry_run`).Scan(ctx, &at)
+	err := s.db.NewRaw(`SELECT max(started_at) FROM coatcheck.reconciliation WHERE source = 'listing' AND NOT dry_run AND started_at <= ?`,
+		s.time().Add(maxAhead)).Scan(ctx, &at)
 	if err != nil {
 		return time.Time{}, unusable(fmt.Errorf("reading when a reconciliation was begun: %w", err))
 	}

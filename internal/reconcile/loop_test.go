@@ -66,3 +66,31 @@ func TestRunLooksAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestClockThatWasAhead: a run that a process with a wrong clock began in what is the future for all others keeps none from
+// being begun, and is not the one before theirs.
+func TestClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	first, err := w.reconciler().RunOnce(t.Context())
+	if err != nil || first == nil {
+		t.Fatal(first, err)
+	}
+	const year = 365 * 24 * time.Hour
+	w.Advance(year)
+	if run, err := w.reconciler().RunOnce(t.Context()); err != nil || run == nil {
+		t.Fatal(run, err)
+	}
+	w.Advance(-year) // the clock is set right
+	if run, err := w.reconciler().RunOnce(t.Context()); err != nil || run != nil {
+		t.Errorf("it is too early for %+v, %v", run, err)
+	}
+	w.Advance(25 * time.Hour)
+	run, err := w.reconciler().RunOnce(t.Context())
+	if err != nil || run == nil {
+		t.Fatalf("none is begun: %+v, %v", run, err)
+	}
+	if !run.PriorStartedAt.Equal(first.StartedAt) {
+		t.Errorf("the run before began at %v, want %v", run.PriorStartedAt, first.StartedAt)
+	}
+}
