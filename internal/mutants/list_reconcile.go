@@ -123,6 +123,21 @@ func reconcileMutants() []mutant {
 			test:  suite{pkg, "TestStraysThatStay"},
 		},
 		{
+			name: "landing-on-anothers-object", rule: "R7", breaks: "what others stored under the key of a released media is deleted as a late upload",
+			edits: []edit{{landSQL, " OR reused AND state IN ('deleting', 'deleted') THEN", " THEN"}},
+			test:  suite{pkg, "TestReplacedAndReleasedDuringARun"},
+		},
+		{
+			name: "replaced-media-deleted", rule: "R7", breaks: "a store that ignores conditions deletes what others stored under a released media's key",
+			edits: []edit{{deleteFile, "if err == nil && found && now.ETag != o.ETag {", "if err == nil && found && now.ETag == \"\" {"}},
+			test:  suite{pkg, "TestReplacedBeforeItsRelease"},
+		},
+		{
+			name: "stray-left-below-a-marker", rule: "R2", breaks: "when versioning was enabled of late, a stray's version stays for good",
+			edits: []edit{{straysFile, "if errors.Is(err, errMarked) {", "if false {"}},
+			test:  suite{pkg, "TestVersioningEnabledBeforeARemoval"},
+		},
+		{
 			name: "quarantine-deletes", rule: "R7", breaks: "what was to be moved into quarantine is deleted",
 			edits: []edit{{straysFile, "if quarantine != \"\" {", "if quarantine == \"none\" {"}},
 			test:  suite{pkg, "TestStraysGo"},

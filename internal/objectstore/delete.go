@@ -63,8 +63,16 @@ func (s *Store) deleteBoth(ctx context.Context, ms []*media.Media) ([]error, err
 		}
 		minted, atMinted = append(minted, m), append(atMinted, i)
 	}
-	errs := make([]error, len(ms))
-	for i, err := range s.RemoveStrays(ctx, reusable, "") {
+	errs, theirs := make([]error, len(ms)), make([]error, len(reusable))
+	side(reusable, theirs, func(o reconcile.Stray) error { // not every store deletes on a condition
+		now, found, err := s.Head(ctx, o.Key)
+		if err == nil && found && now.ETag != o.ETag {
+			err = fmt.Errorf("deleting %s: %w", o.Key, reconcile.ErrChanged)
+		}
+		return err
+	})
+	s.removeStrays(ctx, reusable, "", theirs)
+	for i, err := range theirs {
 		if !errors.Is(err, reconcile.ErrChanged) { // else its object is gone, and there may be another
 			errs[atElse[i]] = err
 		}

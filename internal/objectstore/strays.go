@@ -26,12 +26,18 @@ import (
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 func (s *Store) RemoveStrays(ctx context.Context, strays []reconcile.Stray, quarantine string) []error {
 	errs := make([]error, len(strays))
+	s.removeStrays(ctx, strays, quarantine, errs)
+	return errs
+}
+
+// removeStrays does it with those that have no error yet.
+func (s *Store) removeStrays(ctx context.Context, strays []reconcile.Stray, quarantine string, errs []error) {
 	versioned, err := s.versioned(ctx)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
 		}
-		return errs
+		return
 	}
 	if quarantine != "" {
 		side(strays, errs, func(o reconcile.Stray) error {
@@ -43,7 +49,7 @@ func (s *Store) RemoveStrays(ctx context.Context, strays []reconcile.Stray, quar
 	}
 	if versioned {
 		side(strays, errs, func(o reconcile.Stray) error { return s.removeVersions(ctx, o) })
-		return errs
+		return
 	}
 	var input []types.ObjectIdentifier
 	at := make(map[string]int, len(strays))
@@ -53,8 +59,13 @@ func (s *Store) RemoveStrays(ctx context.Context, strays []reconcile.Stray, quar
 			at[o.Key] = i
 		}
 	}
-	s.deleteIdentified(ctx, input, func(id types.ObjectIdentifier, err error) { errs[at[aws.ToString(id.Key)]] = err })
-	return errs
+	s.deleteIdentified(ctx, input, func(id types.ObjectIdentifier, err error) {
+		i := at[aws.ToString(id.Key)]
+		if errors.Is(err, errMarked) {
+			err = s.removeVersions(ctx, strays[i])
+		}
+		errs[i] = err
+	})
 }
 
 // side does something for each stray that has no error yet, several at a time.

@@ -39,7 +39,7 @@ WITH event AS (
 			$6::text[], $7::text[])
 		AS e (id, min_size, max_size, mismatch, new_etag, new_version_id, new_sequencer)
 ), locked AS MATERIALIZED (
-	SELECT m.id, m.state, m.reason, m.size_bytes, m.landed_at, m.landed_by, m.etag, m.version_id, m.sequencer, m.claim,
+	SELECT m.id, m.key, m.state, m.reason, m.size_bytes, m.landed_at, m.landed_by, m.etag, m.version_id, m.sequencer, m.claim,
 		m.confirmed_at, m.overwritten_at, m.deleting_at, m.deleted_at, m.attempts, m.due_at, m.revision
 	FROM coatcheck.media AS m
 	WHERE m.id IN (SELECT id FROM event)
@@ -51,7 +51,7 @@ WITH event AS (
 		e.mismatch OR e.min_size <> l.size_bytes OR e.max_size <> l.size_bytes AS wrong,
 		e.new_sequencer = '' OR l.sequencer IS NULL OR e.new_sequencer > l.sequencer AS news,
 		nullif(e.new_etag, '') IS NOT DISTINCT FROM l.etag AS same,
-		l.state = 'confirmed' AS kept
+		l.state = 'confirmed' AS kept, right(l.key, 37) <> '/' || l.id AS reused
 	FROM event AS e LEFT JOIN locked AS l USING (id)
 ), judged AS MATERIALIZED (
 	SELECT *, CASE
@@ -59,7 +59,7 @@ WITH event AS (
 		WHEN state IS NULL THEN 'unknown'
 		WHEN state IN ('pending', 'uploaded') AND wrong THEN 'rejected'
 		WHEN state = 'pending' THEN 'landed'
-		WHEN NOT news THEN 'duplicate'
+		WHEN NOT news OR reused AND state IN ('deleting', 'deleted') THEN 'duplicate' -- it is somebody else's
 		WHEN state = 'deleting' THEN 'deleting'
 		WHEN state = 'deleted' THEN 'late'
 		WHEN same THEN 'duplicate'

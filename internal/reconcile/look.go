@@ -87,6 +87,10 @@ func (w *scan) look(ctx context.Context, candidates []candidate, b *Batch) error
 
 // exists deals with the object of a media that S3 has, whatever the listing said.
 func (w *scan) exists(m *media.Media, o media.Object, b *Batch) {
+	if m.Reusable() && (m.State == media.StateDeleting || m.State == media.StateDeleted) { // released meanwhile
+		b.Counts[CountChanged]++
+		return
+	}
 	l := m.Observe(o)
 	if verdictOf(m, l) == media.VerdictDuplicate {
 		b.Counts[CountExplained]++

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -146,5 +147,71 @@ func TestSuspendedWhileAnotherRemoves(t *testing.T) {
 			}
 			w.wantKept()
 		})
+	}
+}
+
+// TestReplacedBeforeItsRelease: what others have stored under the key of a released media is left, also by a store that does
+// not know conditional deletes.
+func TestReplacedBeforeItsRelease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	w.put(reused, []byte("cat"))
+	_, m := w.adopt()
+	w.put(reused, []byte("another cat"))
+	w.Advance(time.Hour)
+	w.discard(media.EventRelease, m)
+	w.sweepWith(careless(w, func() {}))
+	if got := w.get(m); !w.held()[reused] || got.State != media.StateDeleted {
+		t.Errorf("what replaced it is gone, or the media is not: %s", got.State)
+	}
+}
+
+// lookingUp lets something happen when a run looks at media again.
+type lookingUp struct {
+	reconcile.Store
+	before, after func()
+}
+
+func (l lookingUp) MediaByID(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*media.Media, error) {
+	l.before()
+	ms, err := l.Store.MediaByID(ctx, ids)
+	l.after()
+	return ms, err
+}
+
+// TestReplacedAndReleasedDuringARun: a run does not tell the sweeper of another object that it has found under the key of a
+// media that was released meanwhile. It is a stray, and no late upload (R7).
+func TestReplacedAndReleasedDuringARun(t *testing.T) {
+	t.Parallel()
+	for _, swept := range []bool{false, true} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("swept=%t late=%t", swept, late), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, worldOptions{})
+				w.put(reused, []byte("cat"))
+				_, m := w.adopt()
+				w.Advance(time.Hour)
+				w.put(reused, []byte("another cat")) // which the run takes a closer look at
+				nothing, release := func() {}, sync.OnceFunc(func() {
+					w.discard(media.EventRelease, m)
+					if swept {
+						w.sweep()
+					}
+				})
+				run := w.reconcile(func(p *parts) {
+					if late {
+						p.store = lookingUp{p.store, nothing, release}
+					} else {
+						p.store = lookingUp{p.store, release, nothing}
+					}
+				})
+				w.want(run, reconcile.Counts{reconcile.CountChanged: 1})
+				w.Advance(time.Minute)
+				w.sweep()
+				if got := w.get(m); !w.held()[reused] || got.State != media.StateDeleted {
+					t.Errorf("what replaced it is gone, or the media is not: %s", got.State)
+				}
+			})
+		}
 	}
 }

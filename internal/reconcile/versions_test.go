@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
@@ -61,5 +62,20 @@ func TestConfirmedVersionIsGone(t *testing.T) {
 	w.want(w.reconcile(), reconcile.Counts{reconcile.CountExplained: 2, reconcile.CountMissing: 1, reconcile.CountNoncurrent: 1})
 	if got := w.missing(); !got[ms[0].ID] || len(got) != 1 {
 		t.Errorf("missing are %v", got)
+	}
+}
+
+// TestVersioningEnabledBeforeARemoval: a stray's version goes too when the bucket has had its versioning enabled since it was
+// asked, or nothing would ever see it again.
+func TestVersioningEnabledBeforeARemoval(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{})
+	key := w.dueStray()
+	w.listed() // there are no versions, which is believed for an hour
+	w.version(types.BucketVersioningStatusEnabled)
+	w.want(w.reconcile(policy(reconcile.PolicyDelete)), reconcile.Counts{reconcile.CountStrays: 1, reconcile.CountRemoved: 1})
+	out, err := w.s3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: bucket, Prefix: &key})
+	if err != nil || len(out.Versions)+len(out.DeleteMarkers) > 0 {
+		t.Errorf("%d versions and %d delete markers of it are left, error %v", len(out.Versions), len(out.DeleteMarkers), err)
 	}
 }
