@@ -234,6 +234,7 @@ func (p *program) buildConsumer() error {
 // sweeper is the sweeper of the role, and of the command.
 func (p *program) sweeper() (*sweep.Sweeper, error) {
 	config := sweep.DefaultConfig()
+	config.Ready = p.store.CheckClock
 	var err error
 	if config.Schedule, err = p.config.Sweep.schedule(); err != nil {
 		return nil, err

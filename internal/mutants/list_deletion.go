@@ -38,7 +38,7 @@ func deletionMutants() []mutant {
 		},
 		{
 			name: "calls-outlast-lease", rule: "R10", breaks: "S3 is asked for longer than the lease, and two sweepers work on the same rows",
-			edits: []edit{{sweepPass, "leased.Add(s.config.Lease*3/4)", "leased.Add(s.config.Lease*2)"}},
+			edits: []edit{{sweepPass, "s.config.Lease*3/4-max(", "s.config.Lease*2-max("}},
 			test:  suite{"./internal/sweep", "TestCallsEndBeforeTheLease"},
 		},
 		{

@@ -83,6 +83,21 @@ func sweepMutants() []mutant {
 			test:  suite{"./internal/sweep", "TestCrashAfterDeleting"},
 		},
 		{
+			name: "suspended-sweeper-deletes", rule: "R1", breaks: "a sweeper that wakes up after its lease has ended deletes what was there before, and what is there now",
+			edits: []edit{{sweepPass, "s.config.Lease*3/4-max(0, s.wall().Sub(leased))", "s.config.Lease*3/4-max(0, 0*s.wall().Sub(leased))"}},
+			test:  suite{"./internal/sweep", "TestSuspendedBeforeADeletion"},
+		},
+		{
+			name: "sweeper-without-clock-check", rule: "R7", breaks: "a sweeper whose clock is ahead deletes what has just landed",
+			edits: []edit{{"cmd/coatcheck/program.go", "\tconfig.Ready = p.store.CheckClock\n", ""}},
+			test:  suite{"./cmd/coatcheck", "TestSweeperWhoseClockIsAhead"},
+		},
+		{
+			name: "sweeps-when-not-ready", rule: "R7", breaks: "a pass is made although the clock was found to be wrong",
+			edits: []edit{{"internal/sweep/pass.go", "\tif err == nil {\n\t\tp.Result, err = s.rounds(limited", "\tif err == nil || true {\n\t\tp.Result, err = s.rounds(limited"}},
+			test:  suite{"./internal/sweep", "TestNotReady"},
+		},
+		{
 			name: "migrations-without-lock", rule: "R10", breaks: "processes that start together run the same migration at a time",
 			edits: []edit{{"internal/postgres/migrate.go", "goose.WithStore(store), goose.WithSessionLocker(locker))", "goose.WithStore(store))\n\t_ = locker"}},
 			test:  suite{"./internal/postgres", "TestMigrationWaitsForAnother"},

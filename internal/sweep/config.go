@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -29,6 +30,9 @@ type Config struct {
 	// Backoff is how long a failed deletion waits: a sooner retry ends a short fault sooner, and asks an S3 that is
 	// failing more often.
 	Backoff backoff.Policy
+	// Ready, unless it is nil, is asked before each pass, and keeps it from being made when it is an error. A sweep whose
+	// clock is wrong would delete what is not over yet.
+	Ready func(context.Context) error
 	// Schedule says when Run makes its passes. It may be nil where Run is not called. What is due waits for the next
 	// pass, so windows are kept to within the schedule's interval.
 	Schedule schedule.Schedule

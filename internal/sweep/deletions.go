@@ -13,7 +13,7 @@ import (
 // the confirmation after: a crash between the two leaves a row whose deletion is done again when its lease ends (R6).
 // A landing between the two changes the row, which is then not finished but due again (R2).
 func (s *Sweeper) deleteObjects(ctx context.Context, r *Result) (more bool, err error) {
-	leased := time.Now()
+	leased := s.wall()
 	ms, err := s.store.LeaseDeleting(ctx, s.config.BatchSize, s.config.Lease)
 	if err != nil || len(ms) == 0 {
 		return false, took(ctx, err, r)
@@ -38,7 +38,7 @@ func (s *Sweeper) deleteLeased(ctx context.Context, r *Result, leased time.Time,
 // whose notification was lost, would otherwise leave an object that no row explains (R2). It costs a thousandth of a
 // DeleteObjects call, which is free.
 func (s *Sweeper) purge(ctx context.Context, r *Result) (more bool, err error) {
-	leased := time.Now()
+	leased := s.wall()
 	ms, err := s.store.LeaseDeleted(ctx, s.config.BatchSize, s.config.Lease)
 	if err != nil || len(ms) == 0 {
 		return false, took(ctx, err, r)

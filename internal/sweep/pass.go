@@ -60,7 +60,12 @@ func (s *Sweeper) pass(ctx context.Context, asked bool) (Pass, error) {
 	limited, cancel := context.WithTimeout(ctx, s.config.PassLimit)
 	defer cancel()
 	var err error
-	p.Result, err = s.rounds(limited, s.phases())
+	if s.config.Ready != nil {
+		err = s.config.Ready(limited)
+	}
+	if err == nil {
+		p.Result, err = s.rounds(limited, s.phases())
+	}
 	if p.FinishedAt = s.now(); err != nil {
 		p.Error = bounded(err.Error())
 	}

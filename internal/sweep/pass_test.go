@@ -2,11 +2,13 @@ package sweep_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coatcheck/coatcheck/internal/awsemu"
+	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/schedule"
 	"github.com/coatcheck/coatcheck/internal/sweep"
 )
@@ -108,5 +110,21 @@ func TestAsk(t *testing.T) {
 	w.Advance(time.Hour)
 	if p := w.sweeper(t).Ask(t.Context(), time.Minute, false); p.Deleted != 3 || p.Error != "" || p.DryRun || !p.AskedFor {
 		t.Errorf("a pass: %+v", p)
+	}
+}
+
+// TestNotReady: nothing is swept while the sweeper is not ready, as one is not whose clock is wrong, and the pass says why.
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.create(t, 1)[0]
+	w.Advance(windows.Upload)
+	wrong := errors.New("the clock is ahead")
+	s := w.sweeper(t, func(p *parts) { p.Ready = func(context.Context) error { return wrong } })
+	if r, err := s.RunOnce(t.Context()); !errors.Is(err, wrong) || !r.Zero() {
+		t.Errorf("it did %+v, %v", r, err)
+	}
+	if got := w.get(t, m); got.State != media.StatePending {
+		t.Errorf("the media is %s", got.State)
 	}
 }

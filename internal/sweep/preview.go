@@ -52,7 +52,7 @@ func (s *Sweeper) previewState(ctx context.Context, state media.State, r *Result
 		}
 		var looks []look
 		if state == media.StatePending {
-			looks = s.lookAt(ctx, time.Now(), ms)
+			looks = s.lookAt(ctx, s.wall(), ms)
 		}
 		for i, m := range ms {
 			var l look

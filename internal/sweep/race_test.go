@@ -272,3 +272,35 @@ func TestConfirmRacesSweep(t *testing.T) {
 	}
 	t.Logf("%d were confirmed and %d deleted", count, sweptSome.Load())
 }
+
+// standsStill is a process that is suspended when it has leased what it is to delete.
+type standsStill struct {
+	sweep.Store
+	meanwhile func()
+}
+
+func (s standsStill) LeaseDeleting(ctx context.Context, limit int, lease time.Duration) ([]*media.Media, error) {
+	ms, err := s.Store.LeaseDeleting(ctx, limit, lease)
+	s.meanwhile()
+	return ms, err
+}
+
+// TestSuspendedBeforeADeletion: whoever wakes up after its lease has ended deletes nothing: others have done it, and what is
+// there now may be CONFIRMED (R1).
+func TestSuspendedBeforeADeletion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.create(t, 1)[0]
+	w.put(t, m)
+	w.discard(t, m)
+	_, err := w.sweeper(t, func(p *parts) {
+		p.store = standsStill{p.store, sync.OnceFunc(func() {
+			w.Advance(2 * time.Hour)
+			w.pass(t, sweep.Result{Deleted: 1})
+			w.put(t, m) // brought back
+		})}
+	}).RunOnce(t.Context())
+	if !errors.Is(err, context.DeadlineExceeded) || !w.there(t)[m.Key] {
+		t.Errorf("what was brought back is there: %t; the pass ended with %v", w.there(t)[m.Key], err)
+	}
+}

@@ -169,10 +169,13 @@ func recording(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
 }
 
+// wall is the time by the clock on the wall, which goes on while a machine is suspended.
+func (s *Sweeper) wall() time.Time { return s.now().Round(0) }
+
 // asking returns a context for a batch's calls to S3, which end before the lease does: after that another sweeper may
-// do the same batch.
+// do the same batch. Whoever was suspended meanwhile asks no more.
 func (s *Sweeper) asking(ctx context.Context, leased time.Time) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(ctx, leased.Add(s.config.Lease*3/4))
+	return context.WithTimeout(ctx, s.config.Lease*3/4-max(0, s.wall().Sub(leased)))
 }
 
 // took returns the error with which a phase asks the store for work, or nil when the pass is being ended and that is
@@ -186,7 +189,7 @@ func took(ctx context.Context, err error, r *Result) error {
 }
 
 func (s *Sweeper) expireClaims(ctx context.Context, r *Result) (more bool, err error) {
-	leased := time.Now()
+	leased := s.wall()
 	ms, err := s.store.ExpireClaims(ctx, s.config.BatchSize, s.config.Lease)
 	if err != nil || len(ms) == 0 {
 		return false, took(ctx, err, r)

@@ -16,7 +16,7 @@ import (
 // A PUT may arrive after the HEAD. Its notification then either comes before the row is expired, which changes the
 // row, so that it is not; or finds the row DELETING or DELETED, and makes it due once more (R2).
 func (s *Sweeper) expireUploads(ctx context.Context, r *Result) (more bool, err error) {
-	leased := time.Now()
+	leased := s.wall()
 	ms, err := s.store.LeasePending(ctx, s.config.BatchSize, s.config.Lease)
 	if err != nil || len(ms) == 0 {
 		return false, took(ctx, err, r)
@@ -72,7 +72,7 @@ func (s *Sweeper) land(ctx context.Context, landings []media.Landing, r *Result)
 
 // expire makes uploads that S3 does not have DELETING, which is recorded by rec, and deletes what may have come since.
 func (s *Sweeper) expire(ctx, rec context.Context, absent []*media.Media, r *Result) (again bool, err error) {
-	leased := time.Now()
+	leased := s.wall()
 	expired, err := s.store.ExpireUploads(rec, absent, s.config.Lease)
 	if err != nil {
 		return false, err
