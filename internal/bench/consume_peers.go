@@ -219,19 +219,22 @@ func skippedBy(peers []peer) []string {
 	return lines
 }
 
-// compared returns the fastest peer of all, and the loop as most write it; nil where none was run.
-func compared(peers []peer) (best, naive *peer) {
-	for i := range peers {
-		p := &peers[i]
-		if len(p.runs) == 0 {
-			continue
+// compared returns the fastest peer of each kind that was run: a library, loops of batches, and the loop as most write it.
+func compared(peers []peer) (best []*peer) {
+	for _, kind := range []func(*peer) bool{
+		func(p *peer) bool { return p.loops == 0 && !p.naive },
+		func(p *peer) bool { return p.loops > 0 },
+		func(p *peer) bool { return p.naive },
+	} {
+		var fastest *peer
+		for i := range peers {
+			if p := &peers[i]; len(p.runs) > 0 && kind(p) && (fastest == nil || p.rate() > fastest.rate()) {
+				fastest = p
+			}
 		}
-		if p.naive {
-			naive = p
-		}
-		if best == nil || p.rate() > best.rate() {
-			best = p
+		if fastest != nil {
+			best = append(best, fastest)
 		}
 	}
-	return best, naive
+	return best
 }

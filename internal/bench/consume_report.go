@@ -37,13 +37,9 @@ func (c *consumption) report(out io.Writer, peers []peer) ([]line, error) {
 	ours, calls, rows := c.median(oursPlain), c.median(bareCalls), c.median(bareRows)
 	delayed, delayedCalls := c.median(oursDelayed), c.median(callsDelayed)
 	mixed := c.results[oursMixed][0].count
-	best, naive := compared(peers)
 	var told []string
-	if best != nil {
-		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", best.name, best.rate(), rate(n, ours)/best.rate()))
-	}
-	if naive != nil && naive != best {
-		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", naive.name, naive.rate(), rate(n, ours)/naive.rate()))
+	for _, p := range compared(peers) {
+		told = append(told, fmt.Sprintf("%s %.0f/s (×%.1f)", p.name, p.rate(), rate(n, ours)/p.rate()))
 	}
 	if len(skipped) > 0 {
 		told = append(told, "some were skipped")
