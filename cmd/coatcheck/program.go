@@ -248,6 +248,7 @@ func (p *program) sweeper() (*sweep.Sweeper, error) {
 
 // reconciler is the reconciler of the role, and of the command.
 func (p *program) reconciler(c reconcile.Config) (*reconcile.Reconciler, error) {
+	c.Ready = p.store.CheckClock
 	return reconcile.New(p.store, p.objects, p.keys, c, time.Now, p.config.Logger, reconcile.NewMetrics(p.registry))
 }
 

@@ -6,14 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/coatcheck/coatcheck/internal/pgtest"
 	"github.com/coatcheck/coatcheck/internal/postgres"
+	"github.com/coatcheck/coatcheck/internal/reconcile"
 )
 
-// TestSweeperWhoseClockIsAhead sweeps nothing: by its clock, what has just landed is past its window.
-func TestSweeperWhoseClockIsAhead(t *testing.T) {
+// TestWhoseClockIsAhead sweeps and reconciles nothing: by that clock, what has just landed is past its window, and what has just
+// been seen past its grace.
+func TestWhoseClockIsAhead(t *testing.T) {
 	t.Parallel()
 	p := &program{config: programConfig{Logger: slog.New(slog.DiscardHandler)}, registry: prometheus.NewRegistry()}
 	var err error
@@ -29,5 +32,15 @@ func TestSweeperWhoseClockIsAhead(t *testing.T) {
 	}
 	if r, err := sweeper.RunOnce(t.Context()); err == nil || !strings.Contains(err.Error(), "ahead of Postgres's") || !r.Zero() {
 		t.Errorf("it did %+v, %v", r, err)
+	}
+	reconciler, err := p.reconciler(reconcile.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run, err := reconciler.Begin(t.Context(), reconcile.DefaultSettings()); err == nil || !strings.Contains(err.Error(), "ahead of Postgres's") {
+		t.Errorf("a reconciliation was begun: %+v, %v", run, err)
+	}
+	if run, err := reconciler.Work(t.Context(), uuid.New(), nil); err == nil || !strings.Contains(err.Error(), "ahead of Postgres's") {
+		t.Errorf("a reconciliation was worked on: %+v, %v", run, err)
 	}
 }

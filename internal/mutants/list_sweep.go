@@ -90,7 +90,12 @@ func sweepMutants() []mutant {
 		{
 			name: "sweeper-without-clock-check", rule: "R7", breaks: "a sweeper whose clock is ahead deletes what has just landed",
 			edits: []edit{{"cmd/coatcheck/program.go", "\tconfig.Ready = p.store.CheckClock\n", ""}},
-			test:  suite{"./cmd/coatcheck", "TestSweeperWhoseClockIsAhead"},
+			test:  suite{"./cmd/coatcheck", "TestWhoseClockIsAhead"},
+		},
+		{
+			name: "reconciler-without-clock-check", rule: "R7", breaks: "by a clock that is ahead every grace period is over",
+			edits: []edit{{"cmd/coatcheck/program.go", "\tc.Ready = p.store.CheckClock\n", ""}},
+			test:  suite{"./cmd/coatcheck", "TestWhoseClockIsAhead"},
 		},
 		{
 			name: "sweeps-when-not-ready", rule: "R7", breaks: "a pass is made although the clock was found to be wrong",

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ type Config struct {
 	// runs.
 	Schedule schedule.Schedule
 	Settings Settings
+	// Ready, unless it is nil, is asked before a run is begun or worked on, and keeps it from that when it is an error. By a
+	// clock that is wrong grace periods are over too soon (R7).
+	Ready func(context.Context) error
 	// Poll is how often Run looks for a run to work on, which is how long one that an operator begins waits at most. It takes
 	// two small statements.
 	Poll time.Duration

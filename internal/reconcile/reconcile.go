@@ -121,7 +121,7 @@ func New(store Store, objects Objects, keys media.Keys, c Config, now func() tim
 // Begin begins a run of the bucket's listing, or of an inventory when the settings name one. It is [ErrActive] when one
 // is not done.
 func (r *Reconciler) Begin(ctx context.Context, s Settings) (*Run, error) {
-	if err := s.check(r.keys.Prefix()); err != nil {
+	if err := errors.Join(s.check(r.keys.Prefix()), r.ready(ctx)); err != nil {
 		return nil, err
 	}
 	adopted, err := r.adopted(ctx, s)
@@ -153,6 +153,13 @@ func (r *Reconciler) Begin(ctx context.Context, s Settings) (*Run, error) {
 	}
 	r.logger.InfoContext(ctx, "reconcile: begun", "run", run.ID, "source", s.Source, "dry_run", s.DryRun, "policy", s.Policy, "shards", run.Shards)
 	return run, nil
+}
+
+func (r *Reconciler) ready(ctx context.Context) error {
+	if r.config.Ready == nil {
+		return nil
+	}
+	return r.config.Ready(ctx)
 }
 
 // adopted are the prefixes that a run with these settings takes for adopted.

@@ -25,6 +25,9 @@ var retryShards = backoff.Policy{Base: 500 * time.Millisecond, Max: 30 * time.Se
 // an error. What fails is tried again, with back-off; when it goes on failing that is the error, and the run can be gone
 // on with later. source is what the run's settings name; nil means the bucket's listing.
 func (r *Reconciler) Work(ctx context.Context, id uuid.UUID, source Source) (*Run, error) {
+	if err := r.ready(ctx); err != nil {
+		return nil, err
+	}
 	if source == nil {
 		source = r.objects
 	}
