@@ -38,7 +38,7 @@ func claimed(t *testing.T, url string, ms ...*media.Media) (release func()) {
 }
 
 // TestHeldRowsHoldUpNobody: a product's transaction holds two media, and a notification comes for each once more. All others
-// land meanwhile; those two are kept hidden, and handled when the transaction has ended.
+// land meanwhile; those two are kept hidden, and handled when the transaction has ended (R4).
 func TestHeldRowsHoldUpNobody(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t)
@@ -68,7 +68,7 @@ func TestHeldRowsHoldUpNobody(t *testing.T) {
 	}
 }
 
-// TestStoppedWhileRowsAreHeld: what waits for a row is shown to others at once when the consumer stops, and is not lost.
+// TestStoppedWhileRowsAreHeld: what waits for a row is shown to others at once when the consumer stops, and is not lost (R4).
 func TestStoppedWhileRowsAreHeld(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t)

@@ -33,7 +33,7 @@ func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (s
 
 // LandStatement is what [Store.Land] asks of what is not PENDING, or not as it was declared.
 func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sql string, args []any) {
-	return landSQL, s.landArgs(s.time(), source, media.Gather(landings))
+	return judgeSQL(source), s.landArgs(s.time(), source, media.Gather(landings))
 }
 
 // Waiting is how many calls wait for the statements that are under way.

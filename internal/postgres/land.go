@@ -190,6 +190,14 @@ func (s *Store) landPending(ctx context.Context, now time.Time, source media.Sou
 	return nil
 }
 
+// judgeSQL is what judges landings of a source.
+func judgeSQL(source media.Source) string {
+	if source == media.SourceNotification {
+		return passOverSQL
+	}
+	return landSQL
+}
+
 // judge gives a verdict, by landSQL or passOverSQL, to those that have none.
 func (s *Store) judge(ctx context.Context, query querier, now time.Time, source media.Source, gathered []media.Gathered, results []media.Landed) error {
 	var rest []media.Gathered
@@ -201,11 +209,7 @@ func (s *Store) judge(ctx context.Context, query querier, now time.Time, source 
 	if len(rest) == 0 {
 		return nil
 	}
-	sql := landSQL
-	if source == media.SourceNotification {
-		sql = passOverSQL
-	}
-	_, err := query(ctx, sql, func(row scanner) error {
+	_, err := query(ctx, judgeSQL(source), func(row scanner) error {
 		var id pgtype.UUID
 		var verdict media.Verdict
 		if err := row.Scan(&id, &verdict); err != nil {

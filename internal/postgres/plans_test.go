@@ -101,7 +101,7 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 		sent("Sweep: dry run, a page", "on demand", func(ctx context.Context) error { _, err := f.Due(ctx, media.StateUploaded, nil, batch); return err }, "", "media_due"),
 		sent("Metrics: the backlog", "a scrape, at most every 10 s", func(context.Context) error { testutil.CollectAndCount(backlog); return nil }, "", "media_due"),
 		{name: fmt.Sprintf("Land %d events", 2*(events/2)), when: "each batch of the consumer",
-			prepared: prepared(f.LandStatement(media.SourceNotification, landings)), index: "media_pkey"},
+			prepared: prepared(f.LandStatement(media.SourceNotification, append(landings, landing(draft())))), index: "media_pkey"}, // a stray's, too
 		{name: fmt.Sprintf("Confirm %d that are UPLOADED", len(toSave)), when: "each confirmation",
 			prepared: prepared(postgres.ConfirmStatement(tenant, claims("post/1", toSave...), f.Now())), index: "media_pkey"},
 		{name: fmt.Sprintf("Confirm %d, for a tenant newer than its statistics", len(toLock)), when: "each confirmation",

@@ -126,7 +126,7 @@ func TestLandingMeetsAChange(t *testing.T) {
 }
 
 // TestNotificationMeetsAHeldRow: what a notification tells of a row that a transaction holds is held and not recorded, all else
-// in its batch is; and when the transaction has ended it is judged by what the row became.
+// in its batch is; and when the transaction has ended it is judged by what the row became (R4).
 func TestNotificationMeetsAHeldRow(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/coatcheck/coatcheck/internal/media"
 )
 
-// TestList pages through the media of a scope, newest first, in every state and in one.
+// TestList pages through the media of a scope and of no other (R9), newest first, in every state and in one.
 func TestList(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
