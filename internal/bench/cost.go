@@ -227,9 +227,9 @@ func (s *site) removeSince(ctx context.Context, from uuid.UUID) error {
 	})
 }
 
-// idle lets a process with the settings that it has by default wait for something to do, and scrapes it once: it asks SQS no
-// oftener than once in that time, however often it is scraped. It has every role but the reconciler, whose listings are a matter of how many objects there are and how often it is
-// told to look at them.
+// idle lets a process with the settings that it has by default wait for something to do, and scrapes it once: it asks SQS for
+// the depths no oftener than once in that time, however often it is scraped. It has every role but the reconciler, whose
+// listings are a matter of how many objects there are and how often it is told to look at them.
 func (c *costs) idle(ctx context.Context) (err error) {
 	api, stop, err := c.serve("api,consumer,sweeper", nil, []string{"COATCHECK_QUEUE_URL=" + c.queueURL})
 	if err != nil {
