@@ -92,12 +92,12 @@ func landingMutants() []mutant {
 		},
 		{
 			name: "not-write-once", rule: "R3", breaks: "a URL can be used again, and replaces what was confirmed",
-			edits: []edit{{"internal/objectstore/presign.go", `, "If-None-Match": {"*"}}`, "}"}},
+			edits: []edit{{"internal/objectstore/presign.go", `, field{"If-None-Match", "*"})`, ")"}},
 			test:  suite{"./internal/objectstore", "TestUploadIsWriteOnce"},
 		},
 		{
 			name: "size-not-signed", rule: "R3", breaks: "a URL takes an object of any size",
-			edits: []edit{{"internal/objectstore/presign.go", "\t\tr.ContentLength = m.SizeBytes\n", "\t\tr.ContentLength = 0\n"}},
+			edits: []edit{{"internal/objectstore/presign.go", `append(header, field{"Content-Length", strconv.FormatInt(m.SizeBytes, 10)}, field`, `append(header[:len(strconv.Itoa(0))-1], field`}},
 			test:  suite{"./internal/objectstore", "TestOnlyTheDeclaredUploadFits"},
 		},
 		{

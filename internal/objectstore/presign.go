@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/encoding/httpbinding"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -28,11 +27,13 @@ func (s *Store) PresignPut(ctx context.Context, m *media.Media, ttl time.Duratio
 		// S3 and its clients leave a length of 0 out of the signature, and with it the upload's bound.
 		return media.Presigned{}, fmt.Errorf("presigning the upload of media %s: size is %d, must be at least 1", m.ID, m.SizeBytes)
 	}
-	header := http.Header{"Content-Type": {m.ContentType}, "If-None-Match": {"*"}}
+	header := make([]field, 0, 5)
+	header = append(header, field{"Content-Length", strconv.FormatInt(m.SizeBytes, 10)}, field{"Content-Type", m.ContentType},
+		field{hostHeader, ""}, field{"If-None-Match", "*"})
 	if len(m.ChecksumSHA256) > 0 {
-		header["X-Amz-Checksum-Sha256"] = []string{base64.StdEncoding.EncodeToString(m.ChecksumSHA256)}
+		header = append(header, field{"X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(m.ChecksumSHA256)})
 	}
-	signed, err := s.sign(ctx, http.MethodPut, m, header, nil, ttl)
+	signed, err := s.sign(ctx, http.MethodPut, m.Key, header, []field{{"x-id", "PutObject"}}, ttl)
 	if err != nil {
 		return media.Presigned{}, fmt.Errorf("presigning the upload of media %s: %w", m.ID, err)
 	}
@@ -43,20 +44,21 @@ func (s *Store) PresignPut(ctx context.Context, m *media.Media, ttl time.Duratio
 // always an attachment: what a user has uploaded must not run as a page, and images, audio and video are shown in
 // pages all the same.
 func (s *Store) PresignGet(ctx context.Context, m *media.Media, ttl time.Duration) (media.Presigned, error) {
-	query := url.Values{"response-content-type": {m.ContentType}, "response-content-disposition": {attachment(m.FileName)}}
+	query := make([]field, 0, 4)
+	query = append(query, field{"response-content-disposition", attachment(m.FileName)}, field{"response-content-type", m.ContentType})
 	if m.VersionID != "" {
-		query["versionId"] = []string{m.VersionID}
+		query = append(query, field{"versionId", m.VersionID})
 	}
-	signed, err := s.sign(ctx, http.MethodGet, m, http.Header{}, query, ttl)
+	signed, err := s.sign(ctx, http.MethodGet, m.Key, []field{{hostHeader, ""}}, append(query, field{"x-id", "GetObject"}), ttl)
 	if err != nil {
 		return media.Presigned{}, fmt.Errorf("presigning the download of media %s: %w", m.ID, err)
 	}
 	return signed, nil
 }
 
-// sign signs a request for a media's object by query, at the store's time. It does what the SDK's presigning does, to
-// the letter, in a quarter of the time and of the memory: nearly all of that is the SDK's way from an input to a request.
-func (s *Store) sign(ctx context.Context, method string, m *media.Media, header http.Header, query url.Values, ttl time.Duration) (media.Presigned, error) {
+// sign signs a request for a key by query, at the store's time. The headers, of which it fills in Host, and the
+// parameters are in ascending order. The request is the SDK's own to the letter, in a twelfth of the time.
+func (s *Store) sign(ctx context.Context, method, key string, header, query []field, ttl time.Duration) (media.Presigned, error) {
 	if ttl < time.Second || ttl > maxTTL || ttl%time.Second != 0 {
 		return media.Presigned{}, fmt.Errorf("time to live is %v, must be whole seconds from 1s to %v", ttl, maxTTL)
 	}
@@ -64,43 +66,32 @@ func (s *Store) sign(ctx context.Context, method string, m *media.Media, header 
 	if err != nil {
 		return media.Presigned{}, err
 	}
-	credentials, err := s.login.Retrieve(ctx)
+	login, err := s.login.Retrieve(ctx)
 	if err != nil {
 		return media.Presigned{}, fmt.Errorf("retrieving credentials: %w", err)
 	}
-	if query == nil {
-		query = url.Values{}
-	}
-	query["X-Amz-Expires"] = []string{strconv.FormatInt(int64(ttl/time.Second), 10)}
-	query["x-id"] = []string{operations[method]}
-	u := form.base
-	u.Path, u.RawPath = form.base.Path+m.Key, form.base.EscapedPath()+httpbinding.EscapePath(m.Key, false)
-	u.RawQuery = query.Encode()
-	r := http.Request{Method: method, URL: &u, Host: u.Host, Header: header}
-	if method == http.MethodPut {
-		r.ContentLength = m.SizeBytes
-	}
 	// A signature tells its time in whole seconds.
 	at := s.now().UTC().Truncate(time.Second)
-	signedURL, signedHeader, err := s.signer.PresignHTTP(ctx, credentials, &r, unsignedPayload, form.service, form.region, at)
-	if err != nil {
-		return media.Presigned{}, err
+	p := media.Presigned{Method: method, Header: make(http.Header, len(header)), ExpiresAt: at.Add(ttl)}
+	for i, h := range header {
+		if h.name == hostHeader {
+			header[i].value = form.host
+			continue // a client sends it by itself
+		}
+		p.Header[h.name] = []string{h.value}
 	}
-	signedHeader.Del("Host")
-	p := media.Presigned{Method: method, URL: signedURL, Header: signedHeader, ExpiresAt: at.Add(ttl)}
-	if credentials.CanExpire && credentials.Expires.Before(p.ExpiresAt) {
-		p.ExpiresAt = credentials.Expires
+	p.URL = form.presign(s.signing(login, form, at), method, key, header, query, ttl, at)
+	if login.CanExpire && login.Expires.Before(p.ExpiresAt) {
+		p.ExpiresAt = login.Expires
 	}
 	return p, nil
 }
 
-const unsignedPayload = "UNSIGNED-PAYLOAD" // a client's body is not known when the URL is made
-
-var operations = map[string]string{http.MethodPut: "PutObject", http.MethodGet: "GetObject"}
-
 // form is how requests for the bucket's objects are addressed and signed.
 type form struct {
-	base            url.URL // to which the key is added
+	origin          string // scheme and host of the URL
+	host            string // as the header has it
+	path            string // escaped, to which the key is added
 	service, region string
 }
 
@@ -123,11 +114,16 @@ func (s *Store) form(ctx context.Context) (*form, error) {
 	}
 	query := u.Query()
 	scope := strings.Split(query.Get("X-Amz-Credential"), "/") // key id, date, region, service, "aws4_request"
-	path, isPath := strings.CutSuffix(u.Path, formKey)
-	if n := len(scope); query.Get("X-Amz-Algorithm") == "AWS4-HMAC-SHA256" && n >= 5 && isPath && u.RawPath == "" {
-		f := &form{base: url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}, region: scope[n-3], service: scope[n-2]}
+	path, isPath := strings.CutSuffix(u.EscapedPath(), formKey)
+	if n := len(scope); query.Get("X-Amz-Algorithm") == algorithm && n >= 5 && isPath && u.RawPath == "" {
+		f := &form{origin: u.Scheme + "://" + u.Host, host: hostOf(u), path: path, region: scope[n-3], service: scope[n-2]}
 		s.addressed.Store(f)
 		return f, nil
 	}
-	return nil, fmt.Errorf("addressing bucket %q: its requests are not signed by AWS4-HMAC-SHA256", s.bucket)
+	return nil, fmt.Errorf("addressing bucket %q: its requests are not signed by %s", s.bucket, algorithm)
+}
+
+// hostOf is the Host that clients send: without the port that goes without saying.
+func hostOf(u *url.URL) string {
+	return strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 }

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -24,7 +23,6 @@ import (
 // Store is one bucket, of which the product owns what begins with the prefix. It is safe for concurrent use.
 type Store struct {
 	client *s3.Client
-	signer *v4.Signer // keeps the signing key that it has derived for the day
 	login  aws.CredentialsProvider
 	bucket string
 	prefix string
@@ -34,6 +32,7 @@ type Store struct {
 	versions atomic.Pointer[answer] // what GetBucketVersioning said last
 
 	addressed atomic.Pointer[form]
+	signed    atomic.Pointer[signing] // that of the request before
 }
 
 // New returns the store of a bucket, whose keys begin with the prefix (see [media.Keys]). now is the time that
@@ -41,8 +40,6 @@ type Store struct {
 func New(client *s3.Client, bucket, prefix string, now func() time.Time) *Store {
 	return &Store{
 		client: client, bucket: bucket, prefix: prefix, now: now, login: client.Options().Credentials,
-		// S3 does not escape the path a second time before signing, as the other services do.
-		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
 	}
 }
 
