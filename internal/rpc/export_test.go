@@ -10,6 +10,9 @@ import (
 // KnowsKind reports whether the API has a name for a kind of finding.
 func KnowsKind(k reconcile.Kind) bool { return kinds[k] != 0 }
 
+// Plain reports that a message needs no asking of protovalidate.
+var Plain = plain
+
 // WithWriteTime bounds each write of a stream.
 var WithWriteTime = withWriteTime
 

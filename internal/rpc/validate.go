@@ -59,6 +59,9 @@ func validate(procedure string, received any) error {
 	if !ok {
 		return fmt.Errorf("validating %s: %T is not a message", procedure, received)
 	}
+	if plain(message) {
+		return nil
+	}
 	err := protovalidate.Validate(message)
 	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
 	if !ok {
