@@ -60,7 +60,17 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "half-a-batch-at-once", rule: "R3", breaks: "a batch of which only some can be confirmed at once is confirmed in part",
-			edits: []edit{{confirmSQL, "HAVING count(*) = ($6::int[])[call + 1]", "HAVING count(*) > 0"}},
+			edits: []edit{{confirmSQL, "HAVING count(*) = ($7::int[])[call + 1]", "HAVING count(*) > 0"}},
+			test:  suite{"./internal/postgres", "TestConfirmsAreGathered"},
+		},
+		{
+			name: "half-a-batch-in-one-pass", rule: "R3", breaks: "a batch of which only some are UPLOADED is confirmed in part",
+			edits: []edit{{confirmSQL, "return len(c.confirmed) > 0 && len(c.confirmed) < c.size()", "return false"}},
+			test:  suite{"./internal/postgres", "TestConfirmBatch"},
+		},
+		{
+			name: "batch-waits-for-locks", rule: "R10", breaks: "batches of confirmations wait for a row that somebody holds",
+			edits: []edit{{confirmSQL, "BEGIN; SET LOCAL lock_timeout = '20ms'", "BEGIN"}},
 			test:  suite{"./internal/postgres", "TestConfirmsAreGathered"},
 		},
 		{
@@ -70,7 +80,7 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "confirm-takes-gone", rule: "R1", breaks: "a confirmation takes what is being deleted, when many come at once",
-			edits: []edit{{confirmSQL, "WHERE m.state || '' = 'uploaded' AND", "WHERE m.state || '' <> 'confirmed' AND"}},
+			edits: []edit{{confirmSQL, "AND m.state || '' = 'uploaded' AND", "AND m.state || '' <> 'confirmed' AND"}},
 			test:  suite{"./internal/postgres", "TestConfirmBatch|TestConfirmsAreGathered"},
 		},
 		{

@@ -129,6 +129,88 @@ func TestWithoutPreparedStatements(t *testing.T) {
 	}
 }
 
+// TestBatchesWithoutPreparedStatements: neither does a batch that is confirmed in a transaction.
+func TestBatchesWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	db, err := postgres.Open(f.url, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	store := postgres.NewStore(db, windows, f.Now, postgres.NewMetrics(prometheus.NewRegistry()))
+	for range 3 {
+		ms := uploaded(t, f, 2)
+		if got, err := store.Confirm(t.Context(), alice, claims("post/1", ms...)); err != nil || len(got) != 2 {
+			t.Fatalf("%v, %v", got, err)
+		}
+		if _, err := db.ExecContext(t.Context(), "DEALLOCATE ALL"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBatchesAfterOneThatWasNotUploaded: a while after a batch that could have been confirmed in part only, or of which
+// somebody held a row, batches are judged first; then they are confirmed in one pass again. Both do the same.
+func TestBatchesAfterOneThatWasNotUploaded(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	held := uploaded(t, f, 2)
+	tx, err := open(t, f.url).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), `SELECT 1 FROM coatcheck.media WHERE id = ? FOR UPDATE`, held[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	waits, stop := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for name, spoil := range map[string]func(){
+		"PENDING": func() {
+			if _, err := f.Confirm(t.Context(), alice, claims("post/1", uploaded(t, f, 1)[0], f.create(t))); err == nil {
+				t.Error("one that is PENDING was confirmed")
+			}
+		},
+		"held": func() {
+			waiting.Go(func() { _, _ = f.Confirm(waits, alice, claims("post/1", held...)) })
+			for deadline := time.Now().Add(time.Minute); f.ExpectsAll() && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+		},
+	} {
+		confirm := func() {
+			ms := uploaded(t, f, 2)
+			got, err := f.Confirm(t.Context(), alice, claims("post/1", ms...))
+			if err != nil || len(got) != 2 || text(got[0]) != text(f.get(t, ms[0].ID)) || got[1].State != media.StateConfirmed {
+				t.Fatalf("%s: %v, %v", name, got, err)
+			}
+		}
+		if confirm(); !f.ExpectsAll() {
+			t.Errorf("%s: a batch of what was UPLOADED was not confirmed in one pass", name)
+		}
+		if spoil(); f.ExpectsAll() {
+			t.Errorf("%s: batches are confirmed in one pass although one was not UPLOADED", name)
+		}
+		n := 0
+		for ; !f.ExpectsAll() && n < 1000; n++ {
+			confirm()
+		}
+		if n < 10 || n > 100 {
+			t.Errorf("%s: %d batches were judged first", name, n)
+		}
+	}
+	stop()
+	waiting.Wait()
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range held {
+		if got := f.get(t, m.ID); got.State != media.StateUploaded {
+			t.Errorf("%s", text(got))
+		}
+	}
+}
+
 // TestAbandonedCallsAreCounted: what a shared statement does for calls whose callers have gone is counted and announced, too.
 func TestAbandonedCallsAreCounted(t *testing.T) {
 	t.Parallel()

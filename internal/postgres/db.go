@@ -146,29 +146,49 @@ type scanner interface{ Scan(to ...any) error }
 // one to another and knows nothing of prepared statements (PgBouncer before 1.21) there are none: what fails for that has
 // done nothing, and is sent again without.
 func (s *Store) query(ctx context.Context, sql string, read func(scanner) error, args ...any) (n int, err error) {
-	mode := pgx.QueryExecModeCacheStatement
-	if s.unprepared.Load() {
-		mode = pgx.QueryExecModeCacheDescribe
-	}
-	err = s.withPgx(ctx, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, sql, append([]any{mode}, args...)...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := read(rows); err != nil {
-				return err
-			}
-		}
-		n = int(rows.CommandTag().RowsAffected())
-		return rows.Err()
+	mode := s.mode()
+	err = s.withPgx(ctx, func(conn *pgx.Conn) (err error) {
+		n, err = readAll(ctx, conn, mode, sql, read, args...)
+		return err
 	})
-	if mode == pgx.QueryExecModeCacheStatement && slices.Contains([]string{"26000", "42P05"}, sqlState(err)) {
-		s.unprepared.Store(true)
+	if s.lostPrepared(mode, err) {
 		return s.query(ctx, sql, read, args...)
 	}
 	return n, err
+}
+
+// mode is how statements are sent that are always the same.
+func (s *Store) mode() pgx.QueryExecMode {
+	if s.unprepared.Load() {
+		return pgx.QueryExecModeCacheDescribe
+	}
+	return pgx.QueryExecModeCacheStatement
+}
+
+// lostPrepared reports that a statement sent so failed because prepared ones are not kept. From then on none are.
+func (s *Store) lostPrepared(mode pgx.QueryExecMode, err error) bool {
+	if mode != pgx.QueryExecModeCacheStatement || !slices.Contains([]string{"26000", "42P05"}, sqlState(err)) {
+		return false
+	}
+	s.unprepared.Store(true)
+	return true
+}
+
+// readAll runs a statement on a connection, or in its transaction.
+func readAll(ctx context.Context, on interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, mode pgx.QueryExecMode, sql string, read func(scanner) error, args ...any) (int, error) {
+	rows, err := on.Query(ctx, sql, append([]any{mode}, args...)...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := read(rows); err != nil {
+			return 0, err
+		}
+	}
+	return int(rows.CommandTag().RowsAffected()), rows.Err()
 }
 
 // within runs statements in a transaction, where none that fails can be sent again: unprepared.

@@ -31,6 +31,18 @@ func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (s
 	return confirmSQL, confirmArgs([]*confirmation{{scope: scope, claims: claims}}, now)
 }
 
+// ConfirmAllStatement is the same for a batch.
+func ConfirmAllStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
+	_, args = ConfirmStatement(scope, claims, now)
+	return confirmAllSQL, args[:6]
+}
+
+// ExpectAll lets the next batch be confirmed in one pass, whatever became of the one before.
+func (s *Store) ExpectAll() { s.notAll.Store(0) }
+
+// ExpectsAll reports whether it would be.
+func (s *Store) ExpectsAll() bool { return s.notAll.Load() == 0 }
+
 // LandStatement is what [Store.Land] asks of what is not PENDING, or not as it was declared.
 func (s *Store) LandStatement(source media.Source, landings []media.Landing) (sql string, args []any) {
 	return judgeSQL(source), s.landArgs(s.time(), source, media.Gather(landings))

@@ -104,6 +104,8 @@ func statements(t *testing.T, f *fixture, db *bun.DB, batch int) []statement {
 			prepared: prepared(f.LandStatement(media.SourceNotification, append(landings, landing(draft())))), index: "media_pkey"}, // a stray's, too
 		{name: fmt.Sprintf("Confirm %d that are UPLOADED", len(toSave)), when: "each confirmation",
 			prepared: prepared(postgres.ConfirmStatement(tenant, claims("post/1", toSave...), f.Now())), index: "media_pkey"},
+		{name: fmt.Sprintf("Confirm a batch of %d, all of them UPLOADED", len(toSave)), when: "each confirmation of several",
+			prepared: prepared(postgres.ConfirmAllStatement(tenant, claims("post/1", toSave...), f.Now())), index: "media_pkey"},
 		{name: fmt.Sprintf("Confirm %d, for a tenant newer than its statistics", len(toLock)), when: "each confirmation",
 			prepared: prepared(postgres.ConfirmStatement(media.Scope{Tenant: "new", Owner: "new"}, claims("post/1", toLock...), f.Now())), index: "media_pkey"},
 		sent(fmt.Sprintf("Confirm %d, of which not all are UPLOADED: lock", len(toLock)), "a confirmation that is repeated, or comes too early or too late", func(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/coatcheck/coatcheck/internal/media"
+	"github.com/coatcheck/coatcheck/internal/postgres"
 )
 
 // meet makes a statement of ours begin, wait for a row that another transaction holds, and go on once that one has
@@ -280,6 +282,51 @@ func TestDecisionMeetsAChange(t *testing.T) {
 				t.Errorf("refused with %q, it is %s; want %q, %s", code, after.State, test.code, test.state)
 			}
 		})
+	}
+}
+
+// TestConfirmAllMeetsAChange: the statement for batches takes what is UPLOADED once it has the row's lock, and tells what it
+// has taken.
+func TestConfirmAllMeetsAChange(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	db, err := pgx.Connect(t.Context(), f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(t.Context()))
+	for change, state := range map[string]media.State{
+		becomesConfirmed: media.StateConfirmed, becomesCancelled: media.StateDeleting, becomesDeleted: media.StateDeleted,
+		"file_name = 'other'": media.StateConfirmed,
+	} {
+		changes, stays := f.bring(t, media.StateUploaded), f.bring(t, media.StateUploaded)
+		sql, args := postgres.ConfirmAllStatement(alice, claims("post/1", changes, stays), f.Now())
+		var taken []uuid.UUID
+		err := f.meet(t, changes, change, func() error {
+			rows, err := db.Query(t.Context(), sql, args...)
+			if err != nil {
+				return err
+			}
+			taken, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (uuid.UUID, error) {
+				values, err := row.Values()
+				if err != nil {
+					return uuid.UUID{}, err
+				}
+				return values[1].([16]byte), nil
+			})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []uuid.UUID{stays.ID}
+		if change == "file_name = 'other'" {
+			want = []uuid.UUID{changes.ID, stays.ID}
+		}
+		slices.SortFunc(taken, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
+		if after := f.get(t, changes.ID); !slices.Equal(taken, want) || after.State != state || (after.Claim == "post/1") != (len(want) == 2) {
+			t.Errorf("%s: it took %v of %v and %v; it is %s", change, taken, changes.ID, stays.ID, text(after))
+		}
 	}
 }
 

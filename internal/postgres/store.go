@@ -22,6 +22,7 @@ type Store struct {
 	metrics  *Metrics
 	inserts  gatherer[insertion]
 	confirms gatherer[*confirmation]
+	notAll   atomic.Int32 // see notAllFor
 	// unprepared says that what is between here and Postgres does not keep prepared statements.
 	unprepared atomic.Bool
 	announcer  *announcer
