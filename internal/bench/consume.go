@@ -35,7 +35,6 @@ const (
 	bareRows     = "batched UPDATE"
 	oursDelayed  = "coatcheck, +10 ms"
 	callsDelayed = "receive and delete, +10 ms"
-	oursInOrder  = "coatcheck, in order"
 	oursMixed    = "coatcheck, 10 % doubled, 10 % displaced"
 )
 
@@ -48,18 +47,9 @@ func measureConsume(ctx context.Context, s *site, out io.Writer) ([]line, error)
 	if err := c.ceiling(ctx, out); err != nil {
 		return nil, err
 	}
-	n, many := s.config.count, s.config.count*10/3
-	for round := range s.config.runs {
-		if err := c.round(ctx, n); err != nil {
+	for range s.config.runs {
+		if err := c.round(ctx); err != nil {
 			return nil, err
-		}
-		if round*2 >= s.config.runs { // half as often: they take long
-			continue
-		}
-		for _, name := range []string{oursInOrder, oursMixed} {
-			if err := c.run(ctx, name, c.ours(s.aws.plain), many, name == oursMixed); err != nil {
-				return nil, err
-			}
 		}
 	}
 	peers, err := c.contest(ctx)
@@ -90,12 +80,15 @@ func (s *site) consumption(ctx context.Context) (*consumption, error) {
 	return c, err
 }
 
-// plainTurns is how many turns each takes in a round without delay: they take half a second, in which a machine can do
-// anything.
-const plainTurns = 3
+// plainTurns is how many turns each takes in a round without delay, which is told by medians of these pairs.
+const plainTurns = 2
+
+// many is how many notifications a turn without delay has. In one of fewer, of which there are 20,000 a second, much of the time
+// would be a process's first: its connections, plans and heap.
+func (c *consumption) many() int { return c.config.count * 10 / 3 }
 
 // round lets coatcheck and the bare parts take turns.
-func (c *consumption) round(ctx context.Context, n int) error {
+func (c *consumption) round(ctx context.Context) error {
 	type turn struct {
 		name      string
 		contender func(first int) contender
@@ -103,14 +96,18 @@ func (c *consumption) round(ctx context.Context, n int) error {
 	plain := []turn{
 		{oursPlain, c.ours(c.aws.plain)},
 		{bareCalls, c.bareCalls(c.aws.plain, c.config.pollers)},
-		{bareRows, c.bareRows(n)},
+		{bareRows, c.bareRows(c.many())},
 	}
-	delayed := []turn{
+	for _, t := range append(slices.Repeat(plain, plainTurns), turn{oursMixed, c.ours(c.aws.plain)}) {
+		if err := c.run(ctx, t.name, t.contender, c.many(), t.name == oursMixed); err != nil {
+			return err
+		}
+	}
+	for _, t := range []turn{
 		{oursDelayed, c.ours(c.aws.delayed)},
 		{callsDelayed, c.bareCalls(c.aws.delayed, c.config.pollers)},
-	}
-	for _, t := range append(slices.Repeat(plain, plainTurns), delayed...) {
-		if err := c.run(ctx, t.name, t.contender, n, false); err != nil {
+	} {
+		if err := c.run(ctx, t.name, t.contender, c.config.count, false); err != nil {
 			return err
 		}
 	}
