@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// sweepBatch is how many media are in a batch of coatcheck's, sweepHeads how many HEADs of them it has under way, and
-	// sweepBatches how many batches it works on at a time.
-	sweepBatch, sweepHeads, sweepBatches = 1000, 32, 2
+	// sweepBatch is how many media are in a batch of coatcheck's, sweepBatches how many batches it works on at a time, and
+	// sweepHeads how many HEADs it has under way.
+	sweepBatch, sweepBatches, sweepHeads = 1000, 2, 64
 )
 
 // The classes of expired media.

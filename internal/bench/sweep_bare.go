@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -100,17 +101,26 @@ func (f *sweeps) turnOfCalls(ctx context.Context, class string) error {
 	began := time.Now()
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(sweepBatches)
+	var looking errgroup.Group
+	looking.SetLimit(sweepHeads)
 	for batch := range slices.Chunk(ids, sweepBatch) {
-		group.Go(func() error {
-			if class == neverUploaded {
-				if err := slow.look(within, batch); err != nil {
+		var looked sync.WaitGroup
+		if class == neverUploaded {
+			looked.Add(len(batch))
+			for _, id := range batch { // of the next batch while this one is being deleted
+				looking.Go(func() error {
+					defer looked.Done()
+					_, err := slow.has(within, id)
 					return err
-				}
+				})
 			}
+		}
+		group.Go(func() error {
+			looked.Wait()
 			return slow.deleteAll(within, batch)
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := errors.Join(looking.Wait(), group.Wait()); err != nil {
 		return err
 	}
 	f.took(swept{class: class, bare: true, delayed: true}, time.Since(began))

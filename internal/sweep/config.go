@@ -18,7 +18,7 @@ type Config struct {
 	// another asks Postgres. More end a long backlog sooner, and take more of the rate that S3 allows, 3,500 deletions a
 	// second and prefix; it answers SlowDown to what is above it, which is tried again later.
 	Concurrency int
-	// HeadConcurrency is how many HEADs of a batch run at a time. More make a backlog of uploads that never came end
+	// HeadConcurrency is how many HEADs run at a time, of all batches. More make a backlog of uploads that never came end
 	// sooner, and take more of the rate that S3 allows the bucket, 5,500 a second and prefix.
 	HeadConcurrency int
 	// Lease is for how long a batch belongs to the sweeper that took it. What a killed sweeper had taken waits for as
@@ -41,7 +41,7 @@ type Config struct {
 // DefaultConfig returns the config that suits most.
 func DefaultConfig() Config {
 	return Config{
-		BatchSize: 1000, Concurrency: 2, HeadConcurrency: 32, Lease: 2 * time.Minute, PassLimit: 10 * time.Minute,
+		BatchSize: 1000, Concurrency: 2, HeadConcurrency: 64, Lease: 2 * time.Minute, PassLimit: 10 * time.Minute,
 		Backoff: backoff.Policy{Base: time.Minute, Max: time.Hour}, Schedule: schedule.Every(time.Minute),
 	}
 }

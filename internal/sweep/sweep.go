@@ -61,6 +61,9 @@ type Sweeper struct {
 	now     func() time.Time
 	logger  *slog.Logger
 	metrics *Metrics
+
+	heading sync.Mutex    // of the batch that begins HEADs
+	heads   chan struct{} // one for each that is under way
 }
 
 // New returns a sweeper, or an error when the config contradicts itself. now must be the store's clock.
@@ -68,7 +71,10 @@ func New(store Store, objects Objects, c Config, now func() time.Time, logger *s
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	return &Sweeper{store: store, objects: objects, config: c, now: now, logger: logger, metrics: metrics}, nil
+	return &Sweeper{
+		store: store, objects: objects, config: c, now: now, logger: logger, metrics: metrics,
+		heads: make(chan struct{}, c.HeadConcurrency),
+	}, nil
 }
 
 // phase is one class of work, in batches.

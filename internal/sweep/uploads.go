@@ -90,30 +90,25 @@ type look struct {
 }
 
 // lookAt asks S3 for each media, several at a time, until the lease of those that were leased at a time is nearly over.
+// Batches do so one after the other, so that one is asked for while the other is being recorded: if they shared the HEADs
+// they would come to the end at the same time, and nobody would ask.
 func (s *Sweeper) lookAt(ctx context.Context, leased time.Time, ms []*media.Media) []look {
 	ctx, cancel := s.asking(ctx, leased)
 	defer cancel()
-	var (
-		looks = make([]look, len(ms))
-		next  = make(chan int)
-		wg    sync.WaitGroup
-	)
-	for range min(s.config.HeadConcurrency, len(ms)) {
+	looks := make([]look, len(ms))
+	var wg sync.WaitGroup
+	s.heading.Lock()
+	for i, m := range ms {
+		s.heads <- struct{}{}
 		wg.Go(func() {
-			for i := range next {
-				if err := ctx.Err(); err != nil {
-					looks[i].err = err
-					continue
-				}
-				l := &looks[i]
-				l.object, l.found, l.err = s.objects.Head(ctx, ms[i].Key)
+			defer func() { <-s.heads }()
+			l := &looks[i]
+			if l.err = ctx.Err(); l.err == nil {
+				l.object, l.found, l.err = s.objects.Head(ctx, m.Key)
 			}
 		})
 	}
-	for i := range ms {
-		next <- i
-	}
-	close(next)
+	s.heading.Unlock()
 	wg.Wait()
 	return looks
 }
