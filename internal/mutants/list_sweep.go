@@ -46,7 +46,7 @@ func sweepMutants() []mutant {
 		},
 		{
 			name: "no-head-before-giving-up", rule: "R2", breaks: "an upload whose notification was lost is called never uploaded",
-			edits: []edit{{sweepUploads, "l.object, l.found, l.err = s.objects.Head(ctx, m.Key)", "l.found = false"}},
+			edits: []edit{{sweepUploads, "l.object, l.found, l.err = s.objects.Head(ctx, m.Key)", "l.found, _ = false, m.Key"}},
 			test:  suite{"./internal/sweep", "TestLostNotification"},
 		},
 		{
