@@ -62,8 +62,8 @@ type Sweeper struct {
 	logger  *slog.Logger
 	metrics *Metrics
 
-	heading sync.Mutex    // of the batch that begins HEADs
-	heads   chan struct{} // one for each that is under way
+	turn  chan struct{} // one, of the batch that begins HEADs
+	heads chan struct{} // one for each that is under way
 }
 
 // New returns a sweeper, or an error when the config contradicts itself. now must be the store's clock.
@@ -73,7 +73,7 @@ func New(store Store, objects Objects, c Config, now func() time.Time, logger *s
 	}
 	return &Sweeper{
 		store: store, objects: objects, config: c, now: now, logger: logger, metrics: metrics,
-		heads: make(chan struct{}, c.HeadConcurrency),
+		turn: make(chan struct{}, 1), heads: make(chan struct{}, c.HeadConcurrency),
 	}, nil
 }
 

@@ -91,24 +91,37 @@ type look struct {
 
 // lookAt asks S3 for each media, several at a time, until the lease of those that were leased at a time is nearly over.
 // Batches do so one after the other, so that one is asked for while the other is being recorded: if they shared the HEADs
-// they would come to the end at the same time, and nobody would ask.
+// they would come to the end at the same time, and nobody would ask. None waits for longer than it may ask: what another
+// pass asks for may take longer.
 func (s *Sweeper) lookAt(ctx context.Context, leased time.Time, ms []*media.Media) []look {
 	ctx, cancel := s.asking(ctx, leased)
 	defer cancel()
 	looks := make([]look, len(ms))
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		for i := range looks {
+			looks[i].err = ctx.Err()
+		}
+		return looks
+	}
 	var wg sync.WaitGroup
-	s.heading.Lock()
 	for i, m := range ms {
-		s.heads <- struct{}{}
+		l := &looks[i]
+		select {
+		case s.heads <- struct{}{}:
+		case <-ctx.Done():
+			l.err = ctx.Err()
+			continue
+		}
 		wg.Go(func() {
 			defer func() { <-s.heads }()
-			l := &looks[i]
 			if l.err = ctx.Err(); l.err == nil {
 				l.object, l.found, l.err = s.objects.Head(ctx, m.Key)
 			}
 		})
 	}
-	s.heading.Unlock()
+	<-s.turn
 	wg.Wait()
 	return looks
 }
