@@ -46,13 +46,19 @@ func (s *Sweeper) Preview(ctx context.Context, each func(Action) error) (Result,
 func (s *Sweeper) previewState(ctx context.Context, state media.State, r *Result, each func(Action) error) error {
 	var after *media.Media
 	for {
-		ms, err := s.store.Due(ctx, state, after, s.config.BatchSize)
+		due := func() ([]*media.Media, error) { return s.store.Due(ctx, state, after, s.config.BatchSize) }
+		var (
+			ms    []*media.Media
+			looks []look
+			err   error
+		)
+		if state == media.StatePending {
+			ms, looks, err = s.lookAt(ctx, due)
+		} else {
+			ms, err = due()
+		}
 		if err != nil {
 			return err
-		}
-		var looks []look
-		if state == media.StatePending {
-			looks = s.lookAt(ctx, s.wall(), ms)
 		}
 		for i, m := range ms {
 			var l look

@@ -62,7 +62,7 @@ type Sweeper struct {
 	logger  *slog.Logger
 	metrics *Metrics
 
-	turn  chan struct{} // one, of the batch that begins HEADs
+	turn  chan struct{} // one, of the batch that is taken, or begins HEADs
 	heads chan struct{} // one for each that is under way
 }
 

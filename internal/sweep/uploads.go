@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 )
@@ -16,12 +15,12 @@ import (
 // A PUT may arrive after the HEAD. Its notification then either comes before the row is expired, which changes the
 // row, so that it is not; or finds the row DELETING or DELETED, and makes it due once more (R2).
 func (s *Sweeper) expireUploads(ctx context.Context, r *Result) (more bool, err error) {
-	leased := s.wall()
-	ms, err := s.store.LeasePending(ctx, s.config.BatchSize, s.config.Lease)
+	ms, looked, err := s.lookAt(ctx, func() ([]*media.Media, error) {
+		return s.store.LeasePending(ctx, s.config.BatchSize, s.config.Lease)
+	})
 	if err != nil || len(ms) == 0 {
 		return false, took(ctx, err, r)
 	}
-	looked := s.lookAt(ctx, leased, ms)
 	var (
 		landings []media.Landing
 		absent   []*media.Media
@@ -89,22 +88,26 @@ type look struct {
 	err    error
 }
 
-// lookAt asks S3 for each media, several at a time, until the lease of those that were leased at a time is nearly over.
-// Batches do so one after the other, so that one is asked for while the other is being recorded: if they shared the HEADs
-// they would come to the end at the same time, and nobody would ask. None waits for longer than it may ask: what another
-// pass asks for may take longer.
-func (s *Sweeper) lookAt(ctx context.Context, leased time.Time, ms []*media.Media) []look {
-	ctx, cancel := s.asking(ctx, leased)
-	defer cancel()
-	looks := make([]look, len(ms))
+// lookAt takes media, and asks S3 for each, several at a time, until a lease that began then is nearly over. Batches do so
+// one after the other, so that one is asked for while the other is being recorded: if they shared the HEADs they would
+// come to the end at the same time, and nobody would ask. None takes before its turn, or its lease would run out while
+// it waits for that; and none waits for longer than its pass lasts: what another asks for may take longer.
+func (s *Sweeper) lookAt(ctx context.Context, take func() ([]*media.Media, error)) ([]*media.Media, []look, error) {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
-		for i := range looks {
-			looks[i].err = ctx.Err()
-		}
-		return looks
+		return nil, nil, ctx.Err()
 	}
+	done := sync.OnceFunc(func() { <-s.turn })
+	defer done()
+	leased := s.wall()
+	ms, err := take()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := s.asking(ctx, leased)
+	defer cancel()
+	looks := make([]look, len(ms))
 	var wg sync.WaitGroup
 	for i, m := range ms {
 		l := &looks[i]
@@ -121,9 +124,9 @@ func (s *Sweeper) lookAt(ctx context.Context, leased time.Time, ms []*media.Medi
 			}
 		})
 	}
-	<-s.turn
+	done()
 	wg.Wait()
-	return looks
+	return ms, looks, nil
 }
 
 func first(was, err error) error {
