@@ -116,7 +116,8 @@ func (s *Store) form(ctx context.Context) (*form, error) {
 	scope := strings.Split(query.Get("X-Amz-Credential"), "/") // key id, date, region, service, "aws4_request"
 	path, isPath := strings.CutSuffix(u.EscapedPath(), formKey)
 	if n := len(scope); query.Get("X-Amz-Algorithm") == algorithm && n >= 5 && isPath && u.RawPath == "" {
-		f := &form{origin: u.Scheme + "://" + u.Host, host: hostOf(u), path: path, region: scope[n-3], service: scope[n-2]}
+		origin := url.URL{Scheme: u.Scheme, Host: u.Host} // which escapes the zone of an address, as a URL must
+		f := &form{origin: origin.String(), host: hostOf(u), path: path, region: scope[n-3], service: scope[n-2]}
 		s.addressed.Store(f)
 		return f, nil
 	}

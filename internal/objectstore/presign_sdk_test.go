@@ -91,6 +91,7 @@ func TestSignsAsTheSDKDoes(t *testing.T) {
 		"port 443":      func(o *s3.Options) { o.BaseEndpoint = aws.String("https://minio.example.com:443") },
 		"port 80":       func(o *s3.Options) { o.BaseEndpoint = aws.String("http://minio.example.com:80") },
 		"port 80, TLS":  func(o *s3.Options) { o.BaseEndpoint = aws.String("https://[::1]:80") },
+		"a zone":        func(o *s3.Options) { o.BaseEndpoint = aws.String("http://[fe80::1%25eth0]:9000") },
 		"by host":       func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = aws.String("https://s3.example.com"), false },
 		"a session":     func(o *s3.Options) { o.Credentials = session },
 	} {
