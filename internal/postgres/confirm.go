@@ -141,7 +141,9 @@ func (s *Store) confirmAll(ctx context.Context, calls []*confirmation, args []an
 		if err != nil {
 			return err
 		}
-		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after a commit it does nothing; where it fails pgx closes the connection
+		// After a commit it does nothing; where it fails, as it does once ctx has ended, pgx closes the connection. Without an end
+		// it would wait for a server that is out of reach as long as TCP does.
+		defer func() { _ = tx.Rollback(ctx) }()
 		if _, err := readAll(ctx, tx, mode, confirmAllSQL, answering(calls), args[:6]...); err != nil {
 			return err
 		}

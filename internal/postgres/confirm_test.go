@@ -1,13 +1,19 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/coatcheck/coatcheck/internal/media"
@@ -209,6 +215,94 @@ func TestBatchesAfterOneThatWasNotUploaded(t *testing.T) {
 			t.Errorf("%s", text(got))
 		}
 	}
+}
+
+// TestBatchMeetsALostServer: a batch ends with its context when nothing comes back any more, also while it is rolled back.
+func TestBatchMeetsALostServer(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	lossy, lost := losing(t, f.url, "rollback")
+	db, err := postgres.Open(lossy, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	store := postgres.NewStore(db, windows, f.Now, postgres.NewMetrics(prometheus.NewRegistry()))
+	there, pending := uploaded(t, f, 1)[0], f.create(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := store.Confirm(ctx, alice, claims("post/1", there, pending))
+		done <- err
+	}()
+	select {
+	case <-lost:
+	case err := <-done:
+		t.Fatalf("it was not rolled back: %v", err)
+	}
+	cancel()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it did not end with its context")
+	}
+	if got := f.get(t, there.ID); got.State != media.StateUploaded {
+		t.Errorf("%s", text(got))
+	}
+}
+
+// losing is where a Postgres can be reached until a client sends a word; from then on neither hears of the other.
+func losing(t *testing.T, databaseURL, word string) (lossyURL string, lost <-chan struct{}) {
+	t.Helper()
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, address := pgconn.NetworkAddress(config.Host, config.Port)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	gone, once := make(chan struct{}), sync.Once{}
+	serve := func(client net.Conn) {
+		defer client.Close()
+		server, err := net.Dial(network, address)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go func() { _, _ = io.Copy(client, server) }()
+		for b := make([]byte, 1<<16); ; {
+			n, err := client.Read(b)
+			if err != nil {
+				return
+			}
+			if bytes.Contains(b[:n], []byte(word)) {
+				once.Do(func() { close(gone) })
+			}
+			select {
+			case <-gone:
+			default:
+				_, _ = server.Write(b[:n])
+			}
+		}
+	}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serve(client)
+		}
+	}()
+	u := url.URL{Scheme: "postgres", Host: listener.Addr().String(), Path: "/" + config.Database, RawQuery: "sslmode=disable"}
+	u.User = url.UserPassword(config.User, config.Password)
+	return u.String(), gone
 }
 
 // TestAbandonedCallsAreCounted: what a shared statement does for calls whose callers have gone is counted and announced, too.
