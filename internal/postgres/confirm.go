@@ -171,8 +171,8 @@ func (c *confirmation) batch() bool { return c.size() > 1 }
 // half reports that it was confirmed in part.
 func (c *confirmation) half() bool { return len(c.confirmed) > 0 && len(c.confirmed) < c.size() }
 
-// confirmArgs are the arguments of confirmSQL, and all but the last are those of confirmAllSQL; nil when there is nothing to do. A call that has a media twice, or one that
-// is another's as well, is left to its own transaction.
+// confirmArgs are the arguments of confirmSQL, and all but the last are those of confirmAllSQL; nil when there is nothing to
+// do. A call that has a media twice, or one that is another's as well, is left to its own transaction.
 func confirmArgs(calls []*confirmation, now time.Time) []any {
 	n := 0
 	for _, c := range calls {
