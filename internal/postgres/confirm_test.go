@@ -217,6 +217,74 @@ func TestBatchesAfterOneThatWasNotUploaded(t *testing.T) {
 	}
 }
 
+// TestBatchesAreGathered: several batches that are confirmed in one pass are answered each for itself, a call of another owner
+// among them takes nothing, and where one is not UPLOADED whole it is left as it is, whichever of them it is.
+func TestBatchesAreGathered(t *testing.T) {
+	t.Parallel()
+	for name, whole := range map[string]bool{"whole": true, "one in part": false} {
+		f := newStore(t)
+		first, ms, pending := uploaded(t, f, 2), uploaded(t, f, 8), f.create(t)
+		bob := media.Scope{Tenant: alice.Tenant, Owner: "bob"}
+		type call struct {
+			scope  media.Scope
+			claims []media.Claim
+			ok     bool
+		}
+		calls := []call{
+			{alice, claims("post/1", first[0]), true}, {alice, claims("post/1", first[1]), true}, // under way while the others come
+			{alice, claims("post/2", ms[1], ms[0]), true}, {media.Scope{Tenant: alice.Tenant}, claims("post/3", ms[2], ms[3]), true},
+			{alice, claims("post/4", ms[4]), true}, {bob, claims("post/5", ms[5]), false}, {bob, claims("post/6", ms[6], ms[7]), false},
+		}
+		if !whole {
+			calls = append(calls, call{alice, claims("post/7", ms[7], pending), false})
+			calls[6].claims = claims("post/6", ms[5], ms[6]) // ms[5] is asked for before: this is left to itself
+		}
+		release := holdWrites(t, f)
+		var answered sync.WaitGroup
+		for i, c := range calls {
+			answered.Go(func() {
+				got, err := f.Confirm(t.Context(), c.scope, c.claims)
+				if (err == nil) != c.ok {
+					t.Errorf("%s: call %d: %v", name, i, err)
+				}
+				for k, m := range got {
+					if m == nil || m.ID != c.claims[k].MediaID || m.State != media.StateConfirmed || m.Claim != c.claims[k].Claim {
+						t.Errorf("%s: call %d, media %d is answered by %+v", name, i, k, m)
+					}
+				}
+			})
+			if i == 1 {
+				f.awaitLocks(t, 2)
+			} else if i > 1 {
+				f.await(t, i-1) // so that they come in this order
+			}
+		}
+		release()
+		answered.Wait()
+		if f.ExpectsAll() != whole {
+			t.Errorf("%s: confirmed in one pass: %t", name, f.ExpectsAll())
+		}
+		for _, m := range ms[5:] {
+			if got := f.get(t, m.ID); got.State != media.StateUploaded {
+				t.Errorf("%s: %s", name, text(got))
+			}
+		}
+	}
+}
+
+// awaitLocks waits until so many statements wait for locks.
+func (f *fixture) awaitLocks(t *testing.T, n int) {
+	t.Helper()
+	db, waits := open(t, f.url), 0
+	for deadline := time.Now().Add(time.Minute); waits < n; time.Sleep(time.Millisecond) {
+		err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waits)
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%d statements wait for locks, want %d: %v", waits, n, err)
+		}
+	}
+}
+
 // TestBatchMeetsALostServer: a batch ends with its context when nothing comes back any more, also while it is rolled back.
 func TestBatchMeetsALostServer(t *testing.T) {
 	t.Parallel()
