@@ -36,7 +36,7 @@ func parse(args []string) (config, error) {
 	var c config
 	only := flags.String("only", "", "figures to measure, separated by spaces: "+strings.Join(figureNames(), " ")+"; all when empty")
 	flags.IntVar(&c.size, "size", 1_000_000, "rows in the table before anything is measured")
-	flags.IntVar(&c.count, "count", defaultCount, "what one run handles: notifications, calls, rows; ten notifications for three of it where their calls are not longer")
+	flags.IntVar(&c.count, "count", defaultCount, "what one run handles: notifications, calls, rows; twice as many notifications where their calls are not longer")
 	flags.IntVar(&c.runs, "runs", 3, "runs of each contender")
 	flags.IntVar(&c.pollers, "pollers", 4, "the consumer's pollers, and those of the bare loop")
 	flags.IntVar(&c.writers, "writers", 2, "the consumer's writers, and the connections of the bare updates")

@@ -83,9 +83,8 @@ func (s *site) consumption(ctx context.Context) (*consumption, error) {
 // plainTurns is how many turns each takes in a round without delay, which is told by medians of these pairs.
 const plainTurns = 2
 
-// many is how many notifications a turn without delay has. In one of fewer, of which there are 20,000 a second, much of the time
-// would be a process's first: its connections, plans and heap.
-func (c *consumption) many() int { return c.config.count * 10 / 3 }
+// many is how many notifications a turn without delay has. There are 20,000 a second.
+func (c *consumption) many() int { return 2 * c.config.count }
 
 // round lets coatcheck and the bare parts take turns.
 func (c *consumption) round(ctx context.Context) error {

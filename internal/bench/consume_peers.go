@@ -29,6 +29,9 @@ func (p *peer) rate() float64 { return rig.Median(rig.Ordered(p.runs, usage.rate
 // warm.
 const peerTime = 4 * time.Second
 
+// peerRuns is how many turns each peer has at most: they are far from coatcheck, and what they do takes long.
+const peerRuns = 2
+
 // contest lets the peers take turns. Each gets as many notifications as it handles in peerTime with nothing else on a machine
 // of two processors, or the same part of them as -count is of its default.
 func (c *consumption) contest(ctx context.Context) ([]peer, error) {
@@ -58,7 +61,7 @@ func (c *consumption) contest(ctx context.Context) ([]peer, error) {
 	for _, loops := range []int{c.config.pollers, 4 * c.config.pollers} {
 		all = append(all, entry{peer{name: batchLoops(loops), count: handles(15_000), loops: loops}, c.batches(program, loops), noGo})
 	}
-	for range min(c.config.runs, 3) {
+	for range min(c.config.runs, peerRuns) {
 		for i := range all {
 			p := &all[i]
 			if p.err != nil {

@@ -69,8 +69,9 @@ var clientCounts = []int{1, mainClients, 256}
 const mainClients, mainTurns = 32, 3
 
 // A turn has so many calls at least, in all and of each client: fewer tell no p99, and with few of each client much of a turn is
-// its beginning and its end, when not all of them call.
-const leastCalls, callsEach = 300, 20
+// its beginning and its end, when not all of them call. Batches are half as many, since their rows take longer to make than to
+// confirm.
+const leastCalls, callsEach, batchesEach = 300, 20, 10
 
 // The names of who takes turns in a contest of calls. The first is coatcheck.
 const (
@@ -99,6 +100,10 @@ func (c *callContest) run(ctx context.Context) error {
 			return err
 		}
 	}
+	ofEach := callsEach
+	if c.rows > 1 {
+		ofEach = batchesEach
+	}
 	for range c.config.runs {
 		for _, clients := range clientCounts {
 			n, turns := c.calls, 1
@@ -108,7 +113,7 @@ func (c *callContest) run(ctx context.Context) error {
 			case mainClients:
 				n, turns = n/2, mainTurns
 			}
-			n = max(n, leastCalls, callsEach*clients)
+			n = max(n, leastCalls, ofEach*clients)
 			for _, who := range slices.Repeat(c.callers, turns) {
 				if err := c.turn(ctx, who, clients, n, true); err != nil {
 					return err
