@@ -110,6 +110,9 @@ func (s *Sweeper) lookAt(ctx context.Context, take func() ([]*media.Media, error
 	looks := make([]look, len(ms))
 	var wg sync.WaitGroup
 	for i, m := range ms {
+		if i == len(ms)*3/4 { // so that the next is taken by the time that no HEAD of this one is left to begin
+			done()
+		}
 		l := &looks[i]
 		select {
 		case s.heads <- struct{}{}:
@@ -124,7 +127,6 @@ func (s *Sweeper) lookAt(ctx context.Context, take func() ([]*media.Media, error
 			}
 		})
 	}
-	done()
 	wg.Wait()
 	return ms, looks, nil
 }
