@@ -91,8 +91,12 @@ func (c *consumption) pairedRates(of, to string) float64 {
 func (c *consumption) mixedRatio() float64 {
 	mixed, plain := c.results[oursMixed], c.results[oursPlain]
 	return rig.PairedMedian(len(mixed), func(i int) float64 {
-		a, b := plain[i*plainTurns], plain[i*plainTurns+1]
-		return mixed[i].rate() * (a.took + b.took).Seconds() / float64(a.count+b.count)
+		var took time.Duration
+		count := 0
+		for _, u := range plain[i*plainTurns : (i+1)*plainTurns] {
+			took, count = took+u.took, count+u.count
+		}
+		return mixed[i].rate() / rate(count, took)
 	})
 }
 

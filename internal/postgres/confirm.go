@@ -60,7 +60,7 @@ RETURNING a.call, ` + string(columns)
 
 const (
 	// beginAll begins the transaction of confirmAllSQL, which waits for no lock longer than this. Postgres looks for
-	// deadlocks after a second: where a product's transaction waits for it in turn, it is this that gives way.
+	// deadlocks after a second: where a product's transaction waits for it in turn, it is nearly always this that gives way.
 	beginAll = `BEGIN; SET LOCAL lock_timeout = '20ms'`
 	// notAllFor is how many statements for batches are sent as confirmSQL after one that was not: what made it fail, such as
 	// backends that confirm before the notification comes, tends to come again, and what is rolled back was done in vain.
@@ -158,7 +158,7 @@ func (s *Store) confirmAll(ctx context.Context, calls []*confirmation, args []an
 	for _, c := range calls {
 		c.confirmed = nil
 	}
-	if half || slices.Contains([]string{lockNotAvailable, deadlockDetected}, sqlState(err)) {
+	if half || sqlState(err) == lockNotAvailable {
 		s.notAll.Store(notAllFor)
 	} else if !s.lostPrepared(mode, err) {
 		return false, err

@@ -13,22 +13,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/coatcheck/coatcheck/internal/media"
-	"github.com/coatcheck/coatcheck/internal/postgres"
 )
 
-// TestBatchesWithoutPreparedStatements: neither does a batch that is confirmed in a transaction.
+// TestBatchesWithoutPreparedStatements: batches, which are confirmed in a transaction, do without those that a pooler loses, too.
 func TestBatchesWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
-	db, err := postgres.Open(f.url, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	store := postgres.NewStore(db, windows, f.Now, postgres.NewMetrics(prometheus.NewRegistry()))
+	store, db := f.another(t, f.url)
 	for range 3 {
 		ms := uploaded(t, f, 2)
 		if got, err := store.Confirm(t.Context(), alice, claims("post/1", ms...)); err != nil || len(got) != 2 {
@@ -102,7 +95,7 @@ func TestBatchesAfterOneThatWasNotUploaded(t *testing.T) {
 }
 
 // TestBatchesAreGathered: several batches that are confirmed in one pass are answered each for itself, a call of another owner
-// among them takes nothing, and where one is not UPLOADED whole it is left as it is, whichever of them it is.
+// among them takes nothing, and where one is not UPLOADED whole it is left as it is, whichever of them it is (R3, R9).
 func TestBatchesAreGathered(t *testing.T) {
 	t.Parallel()
 	for name, whole := range map[string]bool{"whole": true, "one in part": false} {
@@ -169,17 +162,12 @@ func (f *fixture) awaitLocks(t *testing.T, n int) {
 	}
 }
 
-// TestBatchMeetsALostServer: a batch ends with its context when nothing comes back any more, also while it is rolled back.
+// TestBatchMeetsALostServer: a batch ends with its context when nothing comes back any more, also while it is rolled back (R10).
 func TestBatchMeetsALostServer(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)
 	lossy, lost := losing(t, f.url, "rollback")
-	db, err := postgres.Open(lossy, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	store := postgres.NewStore(db, windows, f.Now, postgres.NewMetrics(prometheus.NewRegistry()))
+	store, _ := f.another(t, lossy)
 	there, pending := uploaded(t, f, 1)[0], f.create(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

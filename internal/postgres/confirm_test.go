@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/uptrace/bun"
 
 	"github.com/coatcheck/coatcheck/internal/media"
 	"github.com/coatcheck/coatcheck/internal/postgres"
@@ -101,16 +102,22 @@ func TestConfirmsAreGathered(t *testing.T) {
 	}
 }
 
-// TestWithoutPreparedStatements: a pooler that hands connections from one to another loses them.
-func TestWithoutPreparedStatements(t *testing.T) {
-	t.Parallel()
-	f := newStore(t)
-	db, err := postgres.Open(f.url, 1)
+// another is a store on one connection to a database URL.
+func (f *fixture) another(t *testing.T, databaseURL string) (*postgres.Store, *bun.DB) {
+	t.Helper()
+	db, err := postgres.Open(databaseURL, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	store := postgres.NewStore(db, windows, f.Now, postgres.NewMetrics(prometheus.NewRegistry()))
+	return postgres.NewStore(db, windows, f.Now, postgres.NewMetrics(prometheus.NewRegistry())), db
+}
+
+// TestWithoutPreparedStatements: a pooler that hands connections from one to another loses them.
+func TestWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	store, db := f.another(t, f.url)
 	var ids []uuid.UUID
 	for range 3 {
 		m := draft()

@@ -100,12 +100,8 @@ func Refused(err error) bool {
 	return single || batch
 }
 
-// The SQLSTATEs of a statement that has waited for a lock as long as it may (lock_timeout), and of one that could not wait
-// any longer, since another waited for it.
-const (
-	lockNotAvailable = "55P03"
-	deadlockDetected = "40P01"
-)
+// lockNotAvailable is the SQLSTATE of a statement that has waited for a lock as long as it may (lock_timeout).
+const lockNotAvailable = "55P03"
 
 func sqlState(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -286,7 +286,7 @@ func TestDecisionMeetsAChange(t *testing.T) {
 }
 
 // TestConfirmAllMeetsAChange: the statement for batches takes what is UPLOADED once it has the row's lock, and tells what it
-// has taken.
+// has taken (R1).
 func TestConfirmAllMeetsAChange(t *testing.T) {
 	t.Parallel()
 	f := newStore(t)

@@ -85,7 +85,7 @@ func (slowObjects) Head(ctx context.Context, _ string) (media.Object, bool, erro
 	}
 }
 
-// TestLeaseBeginsWithTheTurn: however many batches wait for S3, none waits while its lease runs out.
+// TestLeaseBeginsWithTheTurn: however many batches wait for S3, none waits while its lease runs out (R10).
 func TestLeaseBeginsWithTheTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
