@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -26,11 +27,20 @@ type commands struct {
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
+// heapFloor is what the garbage collector is made to take for live memory. What lives in a process that consumes or sweeps
+// is some megabytes, and it makes a hundred times as much garbage a second: without a floor a fifth of its processor time goes
+// into collecting that, over and over. The floor itself is never touched, and so takes no memory; but as much garbage
+// may now lie about before it is collected.
+const heapFloor = 32 << 20
+
 func main() {
+	floor := make([]byte, heapFloor)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process at once: whoever sends it does not want to wait for the drain.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	runtime.KeepAlive(floor)
+	os.Exit(status)
 }
 
 // run carries out one command line and returns the exit status: 0, 1 when it failed, 2 when it could not be

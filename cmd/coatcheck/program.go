@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"slices"
 	"time"
 
@@ -266,16 +265,9 @@ func (p *program) close() {
 // announceTime is how long a process that ends goes on telling others what it has changed.
 const announceTime = time.Second
 
-// heapFloor is what the garbage collector is made to take for live memory. What lives in a process that consumes is some
-// megabytes, and it makes a hundred times as much garbage a second: without a floor a fifth of its processor time goes
-// into collecting that, over and over. The floor itself is never touched, and so takes no memory; but as much garbage
-// may now lie about before it is collected.
-const heapFloor = 32 << 20
-
 // Run serves until ctx ends, then stops taking calls, lets what is under way finish, and returns. A role that fails
 // ends the others.
 func (p *program) Run(ctx context.Context) error {
-	defer runtime.KeepAlive(make([]byte, heapFloor))
 	defer p.close()
 	logger := p.config.Logger
 	server := &http.Server{
