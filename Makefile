@@ -82,6 +82,7 @@ mutants: ## break the code in a hundred ways and more, and see each caught (ARGS
 fuzz: ## fuzz each decoder of outside bytes for a while (FUZZTIME=30s)
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
 	go test -run '^$$' -fuzz FuzzQuick -fuzztime $(or $(FUZZTIME),30s) ./internal/s3event
+	go test -run '^$$' -fuzz FuzzAnswer -fuzztime $(or $(FUZZTIME),30s) ./internal/queue
 	go test -run '^$$' -fuzz FuzzDecodeManifest -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzReadRows -fuzztime $(or $(FUZZTIME),30s) ./internal/inventory
 	go test -run '^$$' -fuzz FuzzListing -fuzztime $(or $(FUZZTIME),30s) ./internal/objectstore

@@ -17,7 +17,8 @@ const module = "github.com/coatcheck/coatcheck/"
 // has to find its place in the picture.
 var allowed = map[string][]string{
 	"internal/media":       {},
-	"internal/s3event":     {},
+	"internal/plainjson":   {},
+	"internal/s3event":     {"internal/plainjson"},
 	"internal/backoff":     {},
 	"internal/schedule":    {},
 	"internal/awsclient":   {},
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 	"internal/postgres":    {"internal/media", "internal/reconcile", "internal/sweep", "internal/watch", "internal/overview", "migrations"},
 	"internal/objectstore": {"internal/media", "internal/reconcile"},
 	"internal/inventory":   {},
-	"internal/queue":       {"internal/consumer", "internal/backoff"},
+	"internal/queue":       {"internal/consumer", "internal/backoff", "internal/plainjson"},
 	"internal/pgserver":    {},
 	"internal/pgtest":      {"internal/pgserver", "internal/postgres", "migrations"},
 	"internal/torture":     {},

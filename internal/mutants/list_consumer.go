@@ -8,6 +8,7 @@ func consumerMutants() []mutant {
 		poll  = "internal/consumer/poll.go"
 		ack   = "internal/consumer/ack.go"
 		batch = "internal/queue/batch.go"
+		quick = "internal/queue/answer.go"
 	)
 	return []mutant{
 		{
@@ -17,6 +18,11 @@ func consumerMutants() []mutant {
 				{write, "\t\t\tc.handled(batch)\n\t\t\treturn held\n", "\t\t\treturn held\n"},
 			},
 			test: suite{"./internal/consumer", "TestDeletesOnlyAfterCommit"},
+		},
+		{
+			name: "failed-deletions-passed-over", rule: "R4", breaks: "what SQS says that it has not deleted is not read",
+			edits: []edit{{quick, "seen.Once(2) && r.Array(func() bool { return false })", "seen.Once(2) && r.Skip(9)"}},
+			test:  suite{"./internal/queue", "TestQuickAnswers"},
 		},
 		{
 			name: "deleted-though-not-recorded", rule: "R4", breaks: "a message whose landings could not be recorded is deleted",

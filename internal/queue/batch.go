@@ -50,7 +50,7 @@ func (q *Queue) deleteBatch(ctx context.Context, receipts []string) []consumer.F
 	for i, r := range receipts {
 		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(r)}
 	}
-	out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.url), Entries: entries})
+	out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.url), Entries: entries}, quick)
 	if err != nil {
 		return all(receipts, fmt.Errorf("deleting from SQS: %w", err))
 	}

@@ -77,7 +77,7 @@ func (q *Queue) receive(ctx context.Context, max int, wait, visibility time.Dura
 		WaitTimeSeconds:             seconds(wait),
 		VisibilityTimeout:           seconds(visibility),
 		MessageSystemAttributeNames: attributes,
-	})
+	}, quick)
 	if err != nil {
 		return nil, fmt.Errorf("receiving from SQS: %w", err)
 	}

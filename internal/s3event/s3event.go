@@ -2,7 +2,7 @@
 // an SQS queue: directly, through SNS (wrapped or raw), through EventBridge, or through EventBridge and SNS.
 //
 // What it reads comes from outside. [Decode] is strict about the fields that decide something, ignores those that it
-// does not know, and bounds its work and the length of its errors. The package imports nothing else of this module.
+// does not know, and bounds its work and the length of its errors. Of this module it imports nothing but plainjson.
 package s3event
 
 import (
