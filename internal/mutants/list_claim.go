@@ -65,7 +65,7 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "half-a-batch-in-one-pass", rule: "R3", breaks: "a batch of which only some are UPLOADED is confirmed in part",
-			edits: []edit{{confirmSQL, "return len(c.confirmed) > 0 && len(c.confirmed) < c.size()", "return false"}},
+			edits: []edit{{confirmSQL, "return c.found > 0 && c.found < c.size()", "return false"}},
 			test:  suite{"./internal/postgres", "TestConfirmBatch"},
 		},
 		{

@@ -16,14 +16,16 @@ import (
 type confirmation struct {
 	scope     media.Scope
 	claims    []media.Claim
-	confirmed []*media.Media // the answer: all that it asked for, as they are then, in any order, or none
+	from      int            // how many claims the statement has before its own
+	found     int            // how many of its media have been confirmed
+	confirmed []*media.Media // those, as they are then, each in the place of its claim
 }
 
 func (c *confirmation) size() int { return len(c.claims) }
 
 // asked are the arguments of a confirmation, and uploadedAsked what it takes: media that are UPLOADED, in the scope.
 const (
-	asked         = `unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[]) AS a (id, claim, call, tenant, owner)`
+	asked         = `unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[]) WITH ORDINALITY AS a (id, claim, call, tenant, owner, place)`
 	uploadedAsked = `m.id = a.id AND m.state || '' = 'uploaded' AND m.tenant || '' = a.tenant AND (a.owner = '' OR m.owner || '' = a.owner)`
 )
 
@@ -36,7 +38,7 @@ const (
 // from the old one first, and holds that against the CHECK constraints.
 var confirmSQL = `
 WITH locked AS MATERIALIZED (
-	SELECT m.id, a.claim, a.call
+	SELECT m.id, a.claim, a.call, a.place
 	FROM ` + asked + `
 	JOIN coatcheck.media AS m ON ` + uploadedAsked + `
 	FOR UPDATE OF m SKIP LOCKED
@@ -47,7 +49,7 @@ UPDATE coatcheck.media AS m
 SET state = 'confirmed', claim = l.claim, confirmed_at = $6, due_at = NULL, revision = m.revision + 1
 FROM locked AS l
 WHERE m.id = l.id AND l.call IN (SELECT call FROM whole)
-RETURNING l.call, ` + string(columns)
+RETURNING l.place, ` + confirmedColumns
 
 // confirmAllSQL does the same in one pass over the rows, with a ninth less of Postgres's time, and for that must run in a
 // transaction: which calls it has confirmed in part shows afterwards, and it waits for locks.
@@ -56,7 +58,11 @@ UPDATE coatcheck.media AS m
 SET state = 'confirmed', claim = a.claim, confirmed_at = $6, due_at = NULL, revision = m.revision + 1
 FROM ` + asked + `
 WHERE ` + uploadedAsked + `
-RETURNING a.call, ` + string(columns)
+RETURNING a.place, ` + confirmedColumns
+
+// confirmedColumns are those that are not known of what has just been confirmed. What was UPLOADED had no reason. Postgres takes
+// its time for each column that it returns.
+var confirmedColumns, confirmedPlaces = columnsBut("tenant", "state", "reason", "claim", "confirmed_at", "due_at")
 
 const (
 	// beginAll begins the transaction of confirmAllSQL, which waits for no lock longer than this. Postgres looks for
@@ -75,21 +81,11 @@ func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims [
 		return nil, nil
 	}
 	c := &confirmation{scope: scope, claims: claims}
-	if err := s.confirms.Do(ctx, c); err != nil || c.confirmed == nil {
+	err := s.confirms.Do(ctx, c)
+	if err != nil || c.found == 0 {
 		return nil, err
 	}
-	if len(claims) == 1 {
-		return c.confirmed, nil
-	}
-	at := make(map[uuid.UUID]*media.Media, len(claims))
-	for _, m := range c.confirmed {
-		at[m.ID] = m
-	}
-	confirmed := make([]*media.Media, len(claims))
-	for i, claim := range claims {
-		confirmed[i] = at[claim.MediaID]
-	}
-	return confirmed, nil
+	return c.confirmed, nil
 }
 
 // confirmTogether answers several calls by one statement. It changes nothing that it does not answer with.
@@ -100,31 +96,37 @@ func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) erro
 	}
 	all, err := s.confirmAll(ctx, calls, args)
 	if err == nil && !all {
-		_, err = s.query(ctx, confirmSQL, answering(calls), args...)
+		_, err = s.query(ctx, confirmSQL, answering(calls, args), args...)
 	}
 	if err != nil {
 		return unusable(fmt.Errorf("confirming media: %w", err))
 	}
 	for _, c := range calls { // here, since a caller may have gone
-		s.entered(media.StateConfirmed, "", len(c.confirmed), idsOf(c.confirmed)...)
+		s.entered(media.StateConfirmed, "", c.found, idsOf(c.confirmed)...)
 	}
 	return nil
 }
 
-// answering returns what reads the rows of an answer, each for its call.
-func answering(calls []*confirmation) func(scanner) error {
-	var call int32
-	r := newReader(&call)
+// answering returns what reads the rows of an answer to confirmArgs, each for its claim.
+func answering(calls []*confirmation, args []any) func(scanner) error {
+	numbers := args[2].([]int32)
+	var place int64 // from 1
+	r := newReaderOf(confirmedPlaces, &place)
+	r.row.State, r.row.ConfirmedAt = media.StateConfirmed, args[5].(time.Time)
 	return func(answer scanner) error {
 		m, err := r.read(answer)
 		if err != nil {
 			return err
 		}
-		c := calls[call]
+		at := int(place) - 1
+		c := calls[numbers[at]]
 		if c.confirmed == nil {
-			c.confirmed = make([]*media.Media, 0, c.size())
+			c.confirmed = make([]*media.Media, c.size())
 		}
-		c.confirmed = append(c.confirmed, m)
+		at -= c.from
+		m.Tenant, m.Claim = c.scope.Tenant, c.claims[at].Claim
+		c.confirmed[at] = m
+		c.found++
 		return nil
 	}
 }
@@ -144,7 +146,7 @@ func (s *Store) confirmAll(ctx context.Context, calls []*confirmation, args []an
 		// After a commit it does nothing; where it fails, as it does once ctx has ended, pgx closes the connection. Without an end
 		// it would wait for a server that is out of reach as long as TCP does.
 		defer func() { _ = tx.Rollback(ctx) }()
-		if _, err := readAll(ctx, tx, mode, confirmAllSQL, answering(calls), args[:6]...); err != nil {
+		if _, err := readAll(ctx, tx, mode, confirmAllSQL, answering(calls, args), args[:6]...); err != nil {
 			return err
 		}
 		if half = slices.ContainsFunc(calls, (*confirmation).half); half {
@@ -156,7 +158,7 @@ func (s *Store) confirmAll(ctx context.Context, calls []*confirmation, args []an
 		return true, nil
 	}
 	for _, c := range calls {
-		c.confirmed = nil
+		c.found, c.confirmed = 0, nil
 	}
 	if half || sqlState(err) == lockNotAvailable {
 		s.notAll.Store(notAllFor)
@@ -169,7 +171,7 @@ func (s *Store) confirmAll(ctx context.Context, calls []*confirmation, args []an
 func (c *confirmation) batch() bool { return c.size() > 1 }
 
 // half reports that it was confirmed in part.
-func (c *confirmation) half() bool { return len(c.confirmed) > 0 && len(c.confirmed) < c.size() }
+func (c *confirmation) half() bool { return c.found > 0 && c.found < c.size() }
 
 // confirmArgs are the arguments of confirmSQL, and all but the last are those of confirmAllSQL; nil when there is nothing to
 // do. A call that has a media twice, or one that is another's as well, is left to its own transaction.
@@ -191,7 +193,7 @@ func confirmArgs(calls []*confirmation, now time.Time) []any {
 		if !c.take(taken, n) {
 			continue
 		}
-		sizes[n] = int32(c.size())
+		sizes[n], c.from = int32(c.size()), len(ids)
 		for _, claim := range c.claims {
 			ids, texts, numbers = append(ids, toUUID(claim.MediaID)), append(texts, claim.Claim), append(numbers, int32(n))
 			tenants, owners = append(tenants, c.scope.Tenant), append(owners, c.scope.Owner)

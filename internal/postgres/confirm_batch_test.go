@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -243,4 +244,40 @@ func losing(t *testing.T, databaseURL, word string) (lossyURL string, lost <-cha
 	u := url.URL{Scheme: "postgres", Host: listener.Addr().String(), Path: "/" + config.Database, RawQuery: "sslmode=disable"}
 	u.User = url.UserPassword(config.User, config.Password)
 	return u.String(), gone
+}
+
+// TestConfirmedIsWhole: what a confirmation answers with is the row as it is afterwards, with every column, whichever statement
+// confirmed it, although those return fewer.
+func TestConfirmedIsWhole(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	for name, n := range map[string]int{"alone": 1, "batch": 3, "batch, judged first": 3} {
+		ms := uploaded(t, f, n)
+		for _, m := range ms {
+			if _, err := open(t, f.url).ExecContext(t.Context(), `
+				UPDATE coatcheck.media SET checksum_sha256 = sha256('x'), file_name = 'f', metadata = '{"k": "v"}', idempotency_key = id::text,
+					etag = 'e', version_id = 'v', sequencer = repeat('7', 40), attempts = 3, last_error = 'l', deleting_at = now(), deleted_at = now()
+				WHERE id = ?`, m.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if name == "batch, judged first" {
+			f.ExpectNotAll()
+		} else {
+			f.ExpectAll()
+		}
+		wanted := claims("post/1", ms...)
+		for i := range wanted {
+			wanted[i].Claim = fmt.Sprintf("post/%d", i)
+		}
+		got, err := f.Confirm(t.Context(), media.Scope{Tenant: alice.Tenant}, wanted)
+		if err != nil || len(got) != n {
+			t.Fatalf("%s: %v, %v", name, got, err)
+		}
+		for i, m := range got {
+			if want := f.get(t, wanted[i].MediaID); fmt.Sprintf("%+v", m) != fmt.Sprintf("%+v", want) || m.Claim != wanted[i].Claim || m.LastError != "l" || m.Tenant == "" {
+				t.Errorf("%s: confirmed is\n%+v\nand the row\n%+v", name, m, want)
+			}
+		}
+	}
 }

@@ -40,6 +40,9 @@ func ConfirmAllStatement(scope media.Scope, claims []media.Claim, now time.Time)
 // ExpectAll lets the next batch be confirmed in one pass, whatever became of the one before.
 func (s *Store) ExpectAll() { s.notAll.Store(0) }
 
+// ExpectNotAll lets the next batches be judged first.
+func (s *Store) ExpectNotAll() { s.notAll.Store(notAllFor) }
+
 // ExpectsAll reports whether it would be.
 func (s *Store) ExpectsAll() bool { return s.notAll.Load() == 0 }
 

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,6 +54,18 @@ var columns = schema.Safe(`m.id, m.tenant, m.owner, m.key, m.state, m.reason, m.
 	m.landed_by, m.etag, m.version_id, m.sequencer, m.claim, m.confirmed_at, m.overwritten_at, m.deleting_at, m.deleted_at, m.attempts,
 	m.last_error, m.due_at, m.revision`)
 
+// columnsBut are those columns but for some, and which of them all each is.
+func columnsBut(without ...string) (sql string, places []int) {
+	var names []string
+	for i, name := range strings.Split(string(columns), ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(without, strings.TrimPrefix(name, "m.")) {
+			names, places = append(names, name), append(places, i)
+		}
+	}
+	return strings.Join(names, ", "), places
+}
+
 // fields are where pgx reads those columns to.
 func (r *row) fields() []any {
 	return []any{(*[16]byte)(&r.ID), &r.Tenant, &r.Owner, &r.Key, &r.State, (*zeronull.Text)(&r.Reason), &r.ContentType, &r.SizeBytes,
@@ -71,6 +85,16 @@ type reader struct {
 func newReader(before ...any) *reader {
 	r := new(reader)
 	r.to = append(before, r.row.fields()...)
+	return r
+}
+
+// newReaderOf returns a reader of some of those columns. The others are of each media what they are in r.row.
+func newReaderOf(places []int, before ...any) *reader {
+	r := new(reader)
+	r.to = before
+	for fields := r.row.fields(); len(places) > 0; places = places[1:] {
+		r.to = append(r.to, fields[places[0]])
+	}
 	return r
 }
 
