@@ -60,7 +60,7 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "half-a-batch-at-once", rule: "R3", breaks: "a batch of which only some can be confirmed at once is confirmed in part",
-			edits: []edit{{confirmSQL, "HAVING count(*) = ($7::int[])[call + 1]", "HAVING count(*) > 0"}},
+			edits: []edit{{confirmSQL, "HAVING count(*) = ($8::int[])[call]", "HAVING count(*) > 0"}},
 			test:  suite{"./internal/postgres", "TestConfirmsAreGathered"},
 		},
 		{
@@ -85,7 +85,7 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "confirm-anybodys", rule: "R9", breaks: "a confirmation takes what is another tenant's, when many come at once",
-			edits: []edit{{confirmSQL, " AND m.tenant || '' = a.tenant", ""}},
+			edits: []edit{{confirmSQL, " AND m.tenant || '' = ($5::text[])[a.scope]", ""}},
 			test:  suite{"./internal/postgres", "TestNobodySeesWhatIsNotTheirs"},
 		},
 		{

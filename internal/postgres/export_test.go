@@ -34,7 +34,7 @@ func ConfirmStatement(scope media.Scope, claims []media.Claim, now time.Time) (s
 // ConfirmAllStatement is the same for a batch.
 func ConfirmAllStatement(scope media.Scope, claims []media.Claim, now time.Time) (sql string, args []any) {
 	_, args = ConfirmStatement(scope, claims, now)
-	return confirmAllSQL, args[:6]
+	return confirmAllSQL, args[:7]
 }
 
 // ExpectAll lets the next batch be confirmed in one pass, whatever became of the one before.

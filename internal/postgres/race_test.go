@@ -312,7 +312,7 @@ func TestConfirmAllMeetsAChange(t *testing.T) {
 				if err != nil {
 					return uuid.UUID{}, err
 				}
-				return values[1].([16]byte), nil
+				return []uuid.UUID{changes.ID, stays.ID}[values[0].(int64)-1], nil
 			})
 			return err
 		})
