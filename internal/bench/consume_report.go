@@ -17,7 +17,7 @@ func (c *consumption) report(out io.Writer, peers []peer) ([]line, error) {
 	n, many := c.config.count, c.many()
 	fmt.Fprintf(out, "\none process, %d pollers, %d writers; Postgres %s\n", c.config.pollers, c.config.writers, c.db.Version)
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "median of runs\truns\tmessages\tstranded\tseconds\tfastest\tslowest\tmessages/s\town CPU s\tSQS's\tPostgres's\treceives\tdeletes\tpeak memory\t")
+	fmt.Fprintln(table, "median of runs\truns\tmessages\tstranded\tseconds\tfastest\tslowest\tmessages/s\tits, SQS's and Postgres's share of the processors\treceives\tdeletes\tpeak memory\t")
 	for _, name := range []string{oursPlain, bareCalls, bareRows, oursMixed, oursDelayed, callsDelayed} {
 		writeUsage(table, name, c.results[name])
 	}
@@ -120,11 +120,13 @@ func processorEach(u usage) float64 { return each(u.own+u.aws+u.postgres, u.coun
 
 func writeUsage(w io.Writer, name string, runs []usage) {
 	walls := rig.Ordered(runs, took)
-	seconds := func(of func(usage) time.Duration) float64 { return rig.Median(rig.Ordered(runs, of)).Seconds() }
-	fmt.Fprintf(w, "%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t%.2f\t%d\t%d\t%.1f MB\t\n", name, len(runs), runs[0].count,
+	share := func(of func(usage) time.Duration) float64 {
+		return rig.Median(rig.Ordered(runs, func(u usage) float64 { return rig.Share(of(u), u.took) }))
+	}
+	fmt.Fprintf(w, "%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f + %.0f + %.0f %%\t%d\t%d\t%.1f MB\t\n", name, len(runs), runs[0].count,
 		rig.Median(rig.Ordered(runs, func(u usage) float64 { return float64(u.stranded) })),
 		rig.Median(walls).Seconds(), walls[0].Seconds(), walls[len(walls)-1].Seconds(), rig.Median(rig.Ordered(runs, usage.rate)),
-		seconds(func(u usage) time.Duration { return u.own }), seconds(func(u usage) time.Duration { return u.aws }),
-		seconds(func(u usage) time.Duration { return u.postgres }), runs[0].calls.Receives, runs[0].calls.Deletes,
+		share(func(u usage) time.Duration { return u.own }), share(func(u usage) time.Duration { return u.aws }),
+		share(func(u usage) time.Duration { return u.postgres }), runs[0].calls.Receives, runs[0].calls.Deletes,
 		float64(rig.Median(rig.Ordered(runs, func(u usage) int64 { return u.peak })))/1e6)
 }

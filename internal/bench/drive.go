@@ -136,14 +136,14 @@ func (c *callContest) turn(ctx context.Context, who caller, clients, n int, coun
 			return err
 		}
 		c.conns.lend(clients)
-		pids := []int{who.pid, c.db.PID, os.Getpid()}
-		before := processorTimes(pids)
+		pids := []int{who.pid, c.db.PID}
+		before, clientBefore := processorTimes(pids), rig.OwnTime()
 		d, err := drive(ctx, clients, n, do)
 		if err != nil {
 			return fmt.Errorf("%s by %s: %w", c.what, who.name, err)
 		}
-		after := processorTimes(pids)
-		d.own, d.postgres, d.client = after[0]-before[0], after[1]-before[1], after[2]-before[2]
+		clientAfter, after := rig.OwnTime(), processorTimes(pids)
+		d.own, d.postgres, d.client = after[0]-before[0], after[1]-before[1], clientAfter-clientBefore
 		if err := who.settle(ctx, db, n); err != nil {
 			return fmt.Errorf("%s by %s: %w", c.what, who.name, err)
 		}
@@ -171,7 +171,7 @@ func processorTimes(pids []int) []time.Duration {
 func (c *callContest) report(out io.Writer) ([]line, error) {
 	fmt.Fprintf(out, "\n%s; Postgres %s; as many connections for the bare statement as clients, at most %d; µs of processor time for each call\n", c.what, c.db.Version, bareConns)
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "clients\twho\tcalls\tcalls/s\tslowest\tfastest\tp50\tp99\town CPU\tPostgres's\tthe client's\t")
+	fmt.Fprintln(table, "clients\twho\tcalls\tcalls/s\tslowest\tfastest\tp50\tp99\town CPU\tPostgres's\tthe client's\tof the processors\t")
 	var lines []line
 	for _, clients := range clientCounts {
 		for _, who := range c.callers {
@@ -180,10 +180,14 @@ func (c *callContest) report(out io.Writer) ([]line, error) {
 			cpu := func(of func(driven) time.Duration) float64 {
 				return rig.Median(rig.Ordered(all, func(d driven) float64 { return each(of(d), d.n) }))
 			}
-			fmt.Fprintf(table, "%d\t%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f ms\t%.2f ms\t%.0f\t%.0f\t%.0f\t\n", clients, who.name, all[0].n,
+			share := func(of func(driven) time.Duration) float64 {
+				return rig.Median(rig.Ordered(all, func(d driven) float64 { return rig.Share(of(d), d.took) }))
+			}
+			own, postgres, client := func(d driven) time.Duration { return d.own }, func(d driven) time.Duration { return d.postgres },
+				func(d driven) time.Duration { return d.client }
+			fmt.Fprintf(table, "%d\t%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f ms\t%.2f ms\t%.0f\t%.0f\t%.0f\t%.0f + %.0f + %.0f %%\t\n", clients, who.name, all[0].n,
 				rig.Median(rates), rates[0], rates[len(rates)-1], medianOf(all, 50), medianOf(all, 99),
-				cpu(func(d driven) time.Duration { return d.own }), cpu(func(d driven) time.Duration { return d.postgres }),
-				cpu(func(d driven) time.Duration { return d.client }))
+				cpu(own), cpu(postgres), cpu(client), share(own), share(postgres), share(client))
 		}
 		l := c.line(clients)
 		if clients == mainClients {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,17 @@ func ProcessorTime(pid int) (time.Duration, error) {
 		}
 	}
 	return total, err
+}
+
+// OwnTime returns what this process has used so far, without its children.
+func OwnTime() time.Duration {
+	self, _ := readStat(os.Getpid())
+	return self.own
+}
+
+// Share is what part of all processors was used, in percent.
+func Share(used, took time.Duration) float64 {
+	return 100 * used.Seconds() / took.Seconds() / float64(runtime.NumCPU())
 }
 
 // Memory is what of a process is in memory, in bytes.

@@ -2,8 +2,10 @@ package rig
 
 import (
 	"os"
+	"os/exec"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // status is as Linux 6 writes it, cut.
@@ -34,5 +36,31 @@ func TestMemoryOf(t *testing.T) {
 	}
 	if _, err := MemoryOf(0); err == nil {
 		t.Error("a process without number has memory")
+	}
+}
+
+// TestOwnTime: what a child uses is told with its parent's, and is not its parent's own.
+func TestOwnTime(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	busy := exec.CommandContext(t.Context(), "sh", "-c", "while :; do :; done")
+	if err := busy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = busy.Wait() }) // the test's context has killed it
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		all, err := ProcessorTime(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := OwnTime()
+		if all-own > 100*time.Millisecond {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("with its children it has used %v, of which %v is its own", all, own)
+		}
 	}
 }
