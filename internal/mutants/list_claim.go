@@ -6,6 +6,7 @@ const (
 	decide     = "internal/media/decide.go"
 	claimSQL   = "internal/postgres/claim.go"
 	confirmSQL = "internal/postgres/confirm.go"
+	gather     = "internal/postgres/gather.go"
 	claimsSQL  = "migrations/00009_claims_by_id.sql" // where the functions are as they were made last
 )
 
@@ -57,6 +58,16 @@ func claimMutants() []mutant {
 				"\t\tif err := saveRows(ctx, tx, changed); err != nil || !failed {\n\t\t\treturn err\n\t\t}\n" +
 					"\t\tif err := tx.Commit(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn refused\n"}},
 			test: suite{"./internal/postgres", "TestConfirmBatch"},
+		},
+		{
+			name: "hung-statement-holds-up-all", rule: "R10", breaks: "a statement that hangs holds up every creation and confirmation after it",
+			edits: []edit{{gather, "\t\t\tg.mu.Lock()\n\t\t\tg.begin()\n", "\t\t\tg.mu.Lock()\n"}},
+			test:  suite{"./internal/postgres", "TestNobodyWaitsForLong"},
+		},
+		{
+			name: "few-are-left-waiting", rule: "R10", breaks: "a few creations or confirmations that came while a statement was under way are never answered",
+			edits: []edit{{gather, "g.running > 1 && g.rows < alongside", "g.rows < alongside"}},
+			test:  suite{"./internal/postgres", "TestTurns"},
 		},
 		{
 			name: "half-a-batch-at-once", rule: "R3", breaks: "a batch of which only some can be confirmed at once is confirmed in part",

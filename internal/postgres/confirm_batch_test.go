@@ -131,9 +131,8 @@ func TestBatchesAreGathered(t *testing.T) {
 					}
 				}
 			})
-			if i == 1 {
-				f.awaitLocks(t, 2)
-			} else if i > 1 {
+			f.occupied(t, i)
+			if i > 1 {
 				f.await(t, i-1) // so that they come in this order
 			}
 		}

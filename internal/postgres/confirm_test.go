@@ -71,6 +71,7 @@ func TestConfirmsAreGathered(t *testing.T) {
 				}
 			}
 		})
+		f.occupied(t, i)
 	}
 	f.await(t, n) // but for the empty one, and the two that are under way
 	release()

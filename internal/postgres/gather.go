@@ -11,12 +11,18 @@ const (
 	maxStatements = 2
 	// maxGathered is how many rows a statement is for at most; a single call may bring more.
 	maxGathered = 1000
+	// alongside is how many rows make it worth running a statement beside another. One by itself costs Postgres, and whoever sends
+	// it, as much as many rows do, so that small ones side by side get less done than large ones in turn.
+	alongside = 100
+	// maxTurn is how long a call waits for the one statement that is under way. That takes a few milliseconds, unless its connection
+	// hangs or somebody holds one of its rows, which is not to hold up others.
+	maxTurn = 20 * time.Millisecond
 	// gatheredLimit bounds a statement, which is nobody's alone, so that no caller's context ends it.
 	gatheredLimit = 30 * time.Second
 )
 
-// gatherer answers the calls that come at the same time by one statement: what comes while statements are under way is
-// answered by the next. So nobody waits for others to come, and the more calls there are the less each costs.
+// gatherer answers the calls that come at the same time by one statement: what comes while one is under way is answered by the
+// next. So nobody waits while there is nothing to wait for, and the more calls there are the less each costs.
 type gatherer[T interface{ size() int }] struct {
 	// together answers several calls. When Postgres refuses the data of one of them each is answered by itself, so that it
 	// is refused alone.
@@ -24,7 +30,8 @@ type gatherer[T interface{ size() int }] struct {
 
 	mu      sync.Mutex
 	waiting []gathered[T]
-	running int
+	rows    int // of those
+	running int // statements
 }
 
 type gathered[T any] struct {
@@ -38,51 +45,74 @@ func (g *gatherer[T]) Do(ctx context.Context, call T) error {
 		return err
 	}
 	g.mu.Lock()
-	if g.running < maxStatements {
+	if g.running == 0 {
 		g.running++
 		g.mu.Unlock()
 		defer g.next()
 		return g.together(ctx, []T{call}) // nobody else is kept waiting by it, or ended with ctx
 	}
 	done := make(chan error, 1)
-	g.waiting = append(g.waiting, gathered[T]{call, done})
+	g.waiting, g.rows = append(g.waiting, gathered[T]{call, done}), g.rows+call.size()
+	if g.rows >= alongside {
+		g.begin()
+	}
 	g.mu.Unlock()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	for overdue := time.After(maxTurn); ; {
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-overdue:
+			g.mu.Lock()
+			g.begin()
+			g.mu.Unlock()
+		}
+	}
+}
+
+// begin answers what is waiting beside what is under way, when that may be. The caller holds the lock.
+func (g *gatherer[T]) begin() {
+	if g.running < maxStatements && len(g.waiting) > 0 {
+		g.running++
+		go g.run(g.take())
 	}
 }
 
 // next lets what has come meanwhile follow.
 func (g *gatherer[T]) next() {
-	if batch := g.take(); batch != nil {
+	if batch := g.follow(); batch != nil {
 		go g.run(batch)
 	}
 }
 
 // run answers a batch and what comes meanwhile, until nothing is waiting.
 func (g *gatherer[T]) run(batch []gathered[T]) {
-	for ; batch != nil; batch = g.take() {
+	for ; batch != nil; batch = g.follow() {
 		g.answer(batch)
 	}
 }
 
-// take returns what is to be answered next; when that is nothing, whoever asked is done, and another may begin.
-func (g *gatherer[T]) take() []gathered[T] {
+// follow returns what is to be answered after a statement. When that is nothing, whoever asked is done: nothing is waiting, or
+// another statement is under way, and what is waiting follows that.
+func (g *gatherer[T]) follow() []gathered[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	rows, n := 0, 0
-	for ; n < len(g.waiting) && (n == 0 || rows+g.waiting[n].call.size() <= maxGathered); n++ {
-		rows += g.waiting[n].call.size()
-	}
-	if n == 0 {
+	if len(g.waiting) == 0 || g.running > 1 && g.rows < alongside {
 		g.running--
 		return nil
 	}
+	return g.take()
+}
+
+// take returns what of the waiting fits into a statement. The caller holds the lock, and something is waiting.
+func (g *gatherer[T]) take() []gathered[T] {
+	rows, n := g.waiting[0].call.size(), 1
+	for ; n < len(g.waiting) && rows+g.waiting[n].call.size() <= maxGathered; n++ {
+		rows += g.waiting[n].call.size()
+	}
 	batch := g.waiting[:n:n]
-	if g.waiting = g.waiting[n:]; len(g.waiting) == 0 {
+	if g.waiting, g.rows = g.waiting[n:], g.rows-rows; len(g.waiting) == 0 {
 		g.waiting = nil // the array, with what was in it, can go
 	}
 	return batch

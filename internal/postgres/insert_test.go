@@ -36,6 +36,15 @@ func holdWrites(t *testing.T, f *fixture) (release func()) {
 	}
 }
 
+// occupied is called after each of several calls, the i-th, has been sent. It returns when the first two wait for holdWrites, each by
+// a statement of its own; the others wait for those.
+func (f *fixture) occupied(t *testing.T, i int) {
+	t.Helper()
+	if i < 2 {
+		f.awaitLocks(t, i+1)
+	}
+}
+
 // await waits until so many calls wait for the two statements that are under way.
 func (f *fixture) await(t *testing.T, n int) {
 	t.Helper()
@@ -52,12 +61,13 @@ func TestInsertsAreGathered(t *testing.T) {
 	f := newStore(t)
 	release := holdWrites(t, f)
 	var wg sync.WaitGroup
-	for range 20 {
+	for i := range 20 {
 		wg.Go(func() {
 			if _, err := f.Create(t.Context(), []*media.Media{draft(), draft()}); err != nil {
 				t.Error(err)
 			}
 		})
+		f.occupied(t, i)
 	}
 	f.await(t, 18)
 	release()
@@ -93,6 +103,7 @@ func TestGatheredInsertsAreAnsweredApart(t *testing.T) {
 			drafts[i][1].Tenant = "" // which a CHECK refuses
 		}
 		wg.Go(func() { _, errs[i] = f.Create(t.Context(), drafts[i]) })
+		f.occupied(t, i)
 	}
 	f.await(t, calls-2)
 	release()
@@ -127,6 +138,7 @@ func TestInsertIsNotWaitedFor(t *testing.T) {
 			_, err := f.Create(ctx, drafts[i:i+1])
 			impatient <- err
 		})
+		f.occupied(t, i)
 	}
 	f.await(t, len(drafts)-2)
 	cancel()
