@@ -61,8 +61,13 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "hung-statement-holds-up-all", rule: "R10", breaks: "a statement that hangs holds up every creation and confirmation after it",
-			edits: []edit{{gather, "\t\t\tg.mu.Lock()\n\t\t\tg.begin()\n", "\t\t\tg.mu.Lock()\n"}},
+			edits: []edit{{gather, "\tif len(g.waiting) > 0 && g.overdue() {\n\t\tg.begin()\n\t}\n", ""}},
 			test:  suite{"./internal/postgres", "TestNobodyWaitsForLong"},
+		},
+		{
+			name: "overdue-is-left-behind", rule: "R10", breaks: "what has waited while two statements were under way waits for the one that hangs",
+			edits: []edit{{gather, " && !g.overdue() {", " {"}, {gather, "left = maxTurn //", "return //"}},
+			test:  suite{"./internal/postgres", "TestOverdueBesideTwo"},
 		},
 		{
 			name: "few-are-left-waiting", rule: "R10", breaks: "a few creations or confirmations that came while a statement was under way are never answered",

@@ -14,10 +14,10 @@ const (
 	// alongside is how many rows make it worth running a statement beside another. One by itself costs Postgres, and whoever sends
 	// it, as much as many rows do, so that small ones side by side get less done than large ones in turn.
 	alongside = 100
-	// maxTurn is how long a call waits for the one statement that is under way. That takes a few milliseconds, unless its connection
+	// maxTurn is how long a call waits for one statement that is under way. That takes a few milliseconds, unless its connection
 	// hangs or somebody holds one of its rows, which is not to hold up others.
 	maxTurn = 20 * time.Millisecond
-	// gatheredLimit bounds a statement, which is nobody's alone, so that no caller's context ends it.
+	// gatheredLimit bounds a statement of several calls, which is nobody's alone, so that no caller's context ends it.
 	gatheredLimit = 30 * time.Second
 )
 
@@ -30,12 +30,14 @@ type gatherer[T interface{ size() int }] struct {
 
 	mu      sync.Mutex
 	waiting []gathered[T]
-	rows    int // of those
-	running int // statements
+	rows    int  // of those
+	watched bool // a timer runs for them
+	running int  // statements
 }
 
 type gathered[T any] struct {
 	call T
+	came time.Time
 	done chan error
 }
 
@@ -49,27 +51,45 @@ func (g *gatherer[T]) Do(ctx context.Context, call T) error {
 		g.running++
 		g.mu.Unlock()
 		defer g.next()
-		return g.together(ctx, []T{call}) // nobody else is kept waiting by it, or ended with ctx
+		return g.together(ctx, []T{call}) // nobody else ends with ctx
 	}
 	done := make(chan error, 1)
-	g.waiting, g.rows = append(g.waiting, gathered[T]{call, done}), g.rows+call.size()
+	g.waiting, g.rows = append(g.waiting, gathered[T]{call, time.Now(), done}), g.rows+call.size()
 	if g.rows >= alongside {
 		g.begin()
+	} else if !g.watched {
+		g.watched = true
+		time.AfterFunc(maxTurn, g.watch)
 	}
 	g.mu.Unlock()
-	for overdue := time.After(maxTurn); ; {
-		select {
-		case err := <-done:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-overdue:
-			g.mu.Lock()
-			g.begin()
-			g.mu.Unlock()
-		}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
+
+// watch lets what has waited for a turn go beside what is under way. It looks again as long as something is waiting: whether somebody
+// still waits for the answer or not, it is done.
+func (g *gatherer[T]) watch() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) > 0 && g.overdue() {
+		g.begin()
+	}
+	if g.watched = len(g.waiting) > 0; !g.watched {
+		return
+	}
+	left := maxTurn - time.Since(g.waiting[0].came)
+	if left <= 0 {
+		left = maxTurn // two statements are under way: it follows whichever ends first
+	}
+	time.AfterFunc(left, g.watch)
+}
+
+// overdue reports that the first of the waiting has waited for a turn. The caller holds the lock, and something is waiting.
+func (g *gatherer[T]) overdue() bool { return time.Since(g.waiting[0].came) >= maxTurn }
 
 // begin answers what is waiting beside what is under way, when that may be. The caller holds the lock.
 func (g *gatherer[T]) begin() {
@@ -94,11 +114,11 @@ func (g *gatherer[T]) run(batch []gathered[T]) {
 }
 
 // follow returns what is to be answered after a statement. When that is nothing, whoever asked is done: nothing is waiting, or
-// another statement is under way, and what is waiting follows that.
+// another statement is under way, and what is waiting follows that, unless it has waited for a turn.
 func (g *gatherer[T]) follow() []gathered[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 || g.running > 1 && g.rows < alongside {
+	if len(g.waiting) == 0 || g.running > 1 && g.rows < alongside && !g.overdue() {
 		g.running--
 		return nil
 	}

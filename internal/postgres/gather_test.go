@@ -65,7 +65,9 @@ func gathering(t *testing.T, takes, apart time.Duration, calls ...rowsOf) (*reco
 	}
 	answered.Wait()
 	synctest.Wait()
-	if g.running != 0 || g.rows != 0 || g.waiting != nil {
+	time.Sleep(maxTurn)
+	synctest.Wait()
+	if g.running != 0 || g.rows != 0 || g.waiting != nil || g.watched {
 		t.Errorf("afterwards %d statements are under way, and %d rows wait: %v", g.running, g.rows, g.waiting)
 	}
 	return r, took
@@ -119,6 +121,45 @@ func TestNobodyWaitsForLong(t *testing.T) {
 		close(hangs)
 		answered.Wait()
 	})
+}
+
+// TestOverdueBesideTwo: what has waited for a turn while two statements were under way goes when one of them ends, whoever else
+// hangs, and also when nobody waits for the answer any more (R10).
+func TestOverdueBesideTwo(t *testing.T) {
+	t.Parallel()
+	for name, patience := range map[string]time.Duration{"patient": time.Hour, "gone": 5 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			hangs := make(chan struct{})
+			r := &recorder{takes: 25 * time.Millisecond}
+			g := gatherer[rowsOf]{together: func(ctx context.Context, calls []rowsOf) error {
+				if slices.Contains(calls, 13) {
+					<-hangs
+				}
+				return r.together(ctx, calls)
+			}}
+			var answered sync.WaitGroup
+			for _, c := range []rowsOf{13, 1} {
+				answered.Go(func() { _ = g.Do(t.Context(), c) })
+				synctest.Wait()
+			}
+			time.Sleep(maxTurn + time.Millisecond) // the second statement has begun
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			began := time.Now()
+			if err := g.Do(ctx, 2); (err != nil) != (name == "gone") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if took := time.Since(began); ctx.Err() == nil && took != 49*time.Millisecond {
+				t.Errorf("%s: it took %v", name, took)
+			}
+			time.Sleep(time.Second)
+			if want := [][]rowsOf{{1}, {2}}; fmt.Sprint(r.statements) != fmt.Sprint(want) {
+				t.Errorf("%s: %v", name, r.statements)
+			}
+			close(hangs)
+			answered.Wait()
+		})
+	}
 }
 
 // TestStatementsAreBounded: no statement is for more than so many rows, unless a single call brings more.
