@@ -105,6 +105,11 @@ func claimMutants() []mutant {
 			test:  suite{"./internal/postgres", "TestNobodySeesWhatIsNotTheirs"},
 		},
 		{
+			name: "confirm-of-the-first-tenant", rule: "R9", breaks: "a confirmation takes what is another tenant's, whose call it shares a statement with",
+			edits: []edit{{confirmSQL, "($5::text[])[a.scope]", "($5::text[])[1]"}},
+			test:  suite{"./internal/postgres", "TestBatchesAreGathered"},
+		},
+		{
 			name: "confirm-without-lock", rule: "R1", breaks: "a confirmation and a sweep decide about the same row at a time",
 			edits: []edit{{claimSQL, `scope).OrderExpr("m.id").For("UPDATE")`, `scope).OrderExpr("m.id")`}},
 			test:  suite{"./internal/postgres", "TestDecisionMeetsAChange"},

@@ -124,10 +124,16 @@ func saveRows(ctx context.Context, tx bun.Tx, ms []*media.Media) error {
 	for i, m := range ms {
 		rows[i] = fromMedia(m)
 	}
-	_, err := tx.NewUpdate().Model(&rows).
+	res, err := tx.NewUpdate().Model(&rows).
 		Column("state", "reason", "claim", "confirmed_at", "deleting_at", "due_at", "revision").Bulk().Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("saving media: %w", err)
+	}
+	switch n, err := res.RowsAffected(); {
+	case err != nil:
+		return fmt.Errorf("saving media: %w", err)
+	case n != int64(len(rows)):
+		return fmt.Errorf("saving media: %d of %d rows were changed; drop the trigger or policy of coatcheck.media that leaves out others", n, len(rows))
 	}
 	return nil
 }

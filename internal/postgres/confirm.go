@@ -85,7 +85,7 @@ func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims [
 	}
 	c := &confirmation{scope: scope, claims: claims}
 	err := s.confirms.Do(ctx, c)
-	if err != nil || c.found == 0 {
+	if err != nil || c.found < c.size() {
 		return nil, err
 	}
 	return c.confirmed, nil
@@ -105,7 +105,9 @@ func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) erro
 		return unusable(fmt.Errorf("confirming media: %w", err))
 	}
 	for _, c := range calls { // here, since a caller may have gone
-		s.entered(media.StateConfirmed, "", c.found, idsOf(c.confirmed)...)
+		if !c.half() { // as only somebody's trigger leaves one
+			s.entered(media.StateConfirmed, "", c.found, idsOf(c.confirmed)...)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -95,13 +96,13 @@ func TestBatchesAfterOneThatWasNotUploaded(t *testing.T) {
 	}
 }
 
-// TestBatchesAreGathered: several batches that are confirmed in one pass are answered each for itself, a call of another owner
-// among them takes nothing, and where one is not UPLOADED whole it is left as it is, whichever of them it is (R3, R9).
+// TestBatchesAreGathered: several batches that are confirmed in one pass are answered each for itself, calls of another owner
+// and of another tenant among them take nothing, and where one is not UPLOADED whole it is left as it is, whichever of them it is (R3, R9).
 func TestBatchesAreGathered(t *testing.T) {
 	t.Parallel()
 	for name, whole := range map[string]bool{"whole": true, "one in part": false} {
 		f := newStore(t)
-		first, ms, pending := uploaded(t, f, 2), uploaded(t, f, 8), f.create(t)
+		first, ms, pending := uploaded(t, f, 2), uploaded(t, f, 9), f.create(t)
 		bob := media.Scope{Tenant: alice.Tenant, Owner: "bob"}
 		type call struct {
 			scope  media.Scope
@@ -112,9 +113,10 @@ func TestBatchesAreGathered(t *testing.T) {
 			{alice, claims("post/1", first[0]), true}, {alice, claims("post/1", first[1]), true}, // under way while the others come
 			{alice, claims("post/2", ms[1], ms[0]), true}, {media.Scope{Tenant: alice.Tenant}, claims("post/3", ms[2], ms[3]), true},
 			{alice, claims("post/4", ms[4]), true}, {bob, claims("post/5", ms[5]), false}, {bob, claims("post/6", ms[6], ms[7]), false},
+			{media.Scope{Tenant: "another"}, claims("post/7", ms[8]), false},
 		}
 		if !whole {
-			calls = append(calls, call{alice, claims("post/7", ms[7], pending), false})
+			calls = append(calls, call{alice, claims("post/8", ms[7], pending), false})
 			calls[6].claims = claims("post/6", ms[5], ms[6]) // ms[5] is asked for before: this is left to itself
 		}
 		release := holdWrites(t, f)
@@ -146,6 +148,32 @@ func TestBatchesAreGathered(t *testing.T) {
 				t.Errorf("%s: %s", name, text(got))
 			}
 		}
+	}
+}
+
+// TestRowsThatATriggerLeavesOut: nothing is answered as CONFIRMED that is not, also where somebody's trigger keeps a row of a
+// batch as it was, and once that is gone the batch is confirmed (R3).
+func TestRowsThatATriggerLeavesOut(t *testing.T) {
+	t.Parallel()
+	f := newStore(t)
+	db := open(t, f.url)
+	if _, err := db.ExecContext(t.Context(), `CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER leave_out BEFORE UPDATE ON coatcheck.media FOR EACH ROW WHEN (NEW.claim = 'not') EXECUTE FUNCTION leave_out()`); err != nil {
+		t.Fatal(err)
+	}
+	ms := uploaded(t, f, 2)
+	batch := append(claims("post/1", ms[0]), claims("not", ms[1])...)
+	for range 2 { // in one pass, and judged first
+		if got, err := f.Confirm(t.Context(), alice, batch); err == nil || !strings.Contains(err.Error(), "trigger") {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	if _, err := db.ExecContext(t.Context(), `DROP TRIGGER leave_out ON coatcheck.media`); err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.Confirm(t.Context(), alice, batch)
+	if err != nil || len(got) != 2 || got[0].State != media.StateConfirmed || got[1].State != media.StateConfirmed || got[1].Claim != "not" {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
