@@ -70,6 +70,11 @@ func claimMutants() []mutant {
 			test:  suite{"./internal/postgres", "TestOverdueBesideTwo"},
 		},
 		{
+			name: "rest-is-left-behind", rule: "R10", breaks: "what did not fit into a statement waits for the other that hangs",
+			edits: []edit{{gather, "if len(g.waiting) > 0 && !g.watched {", "if g.rows < alongside && !g.watched {"}},
+			test:  suite{"./internal/postgres", "TestRestOfManyBesideAnother"},
+		},
+		{
 			name: "few-are-left-waiting", rule: "R10", breaks: "a few creations or confirmations that came while a statement was under way are never answered",
 			edits: []edit{{gather, "g.running > 1 && g.rows < alongside", "g.rows < alongside"}},
 			test:  suite{"./internal/postgres", "TestTurns"},

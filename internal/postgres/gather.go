@@ -57,7 +57,8 @@ func (g *gatherer[T]) Do(ctx context.Context, call T) error {
 	g.waiting, g.rows = append(g.waiting, gathered[T]{call, time.Now(), done}), g.rows+call.size()
 	if g.rows >= alongside {
 		g.begin()
-	} else if !g.watched {
+	}
+	if len(g.waiting) > 0 && !g.watched {
 		g.watched = true
 		time.AfterFunc(maxTurn, g.watch)
 	}

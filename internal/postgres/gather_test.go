@@ -123,26 +123,35 @@ func TestNobodyWaitsForLong(t *testing.T) {
 	})
 }
 
+// besideHung returns a gatherer with two statements under way: one hangs until end is called, the other, for one row, has just begun.
+func besideHung(t *testing.T, takes time.Duration) (g *gatherer[rowsOf], r *recorder, end func()) {
+	hangs := make(chan struct{})
+	r = &recorder{takes: takes}
+	g = &gatherer[rowsOf]{together: func(ctx context.Context, calls []rowsOf) error {
+		if slices.Contains(calls, 13) {
+			<-hangs
+		}
+		return r.together(ctx, calls)
+	}}
+	var answered sync.WaitGroup
+	for _, c := range []rowsOf{13, 1} {
+		answered.Go(func() { _ = g.Do(t.Context(), c) })
+		synctest.Wait()
+	}
+	time.Sleep(maxTurn + time.Millisecond)
+	return g, r, func() {
+		close(hangs)
+		answered.Wait()
+	}
+}
+
 // TestOverdueBesideTwo: what has waited for a turn while two statements were under way goes when one of them ends, whoever else
 // hangs, and also when nobody waits for the answer any more (R10).
 func TestOverdueBesideTwo(t *testing.T) {
 	t.Parallel()
 	for name, patience := range map[string]time.Duration{"patient": time.Hour, "gone": 5 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			hangs := make(chan struct{})
-			r := &recorder{takes: 25 * time.Millisecond}
-			g := gatherer[rowsOf]{together: func(ctx context.Context, calls []rowsOf) error {
-				if slices.Contains(calls, 13) {
-					<-hangs
-				}
-				return r.together(ctx, calls)
-			}}
-			var answered sync.WaitGroup
-			for _, c := range []rowsOf{13, 1} {
-				answered.Go(func() { _ = g.Do(t.Context(), c) })
-				synctest.Wait()
-			}
-			time.Sleep(maxTurn + time.Millisecond) // the second statement has begun
+			g, r, end := besideHung(t, 25*time.Millisecond)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			began := time.Now()
@@ -156,10 +165,28 @@ func TestOverdueBesideTwo(t *testing.T) {
 			if want := [][]rowsOf{{1}, {2}}; fmt.Sprint(r.statements) != fmt.Sprint(want) {
 				t.Errorf("%s: %v", name, r.statements)
 			}
-			close(hangs)
-			answered.Wait()
+			end()
 		})
 	}
+}
+
+// TestRestOfManyBesideAnother: what did not fit into a statement goes after a turn too, though it came with enough for one (R10).
+func TestRestOfManyBesideAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, r, end := besideHung(t, 5*time.Millisecond)
+		var rest sync.WaitGroup
+		for _, c := range []rowsOf{maxGathered, 50} {
+			rest.Go(func() { _ = g.Do(t.Context(), c) })
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		if want := [][]rowsOf{{1}, {maxGathered}, {50}}; fmt.Sprint(r.statements) != fmt.Sprint(want) {
+			t.Errorf("%v", r.statements)
+		}
+		end()
+		rest.Wait()
+	})
 }
 
 // TestStatementsAreBounded: no statement is for more than so many rows, unless a single call brings more.
