@@ -47,9 +47,6 @@ func measureConsume(ctx context.Context, s *site, out io.Writer) ([]line, error)
 	if err := c.ceiling(ctx, out); err != nil {
 		return nil, err
 	}
-	if err := c.warm(ctx); err != nil {
-		return nil, err
-	}
 	for range s.config.runs {
 		if err := c.round(ctx); err != nil {
 			return nil, err
@@ -110,18 +107,6 @@ func (c *consumption) round(ctx context.Context) error {
 		{callsDelayed, c.bareCalls(c.aws.delayed, c.config.pollers)},
 	} {
 		if err := c.run(ctx, t.name, t.contender, c.config.count, false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// warm takes turns that are not counted: the first read the table and its indexes from the disk, which whoever comes first would
-// pay for.
-func (c *consumption) warm(ctx context.Context) error {
-	defer delete(c.results, oursPlain)
-	for range plainTurns {
-		if err := c.run(ctx, oursPlain, c.ours(c.aws.plain), c.many(), false); err != nil {
 			return err
 		}
 	}
