@@ -61,7 +61,7 @@ func claimMutants() []mutant {
 		},
 		{
 			name: "hung-statement-holds-up-all", rule: "R10", breaks: "a statement that hangs holds up every creation and confirmation after it",
-			edits: []edit{{gather, "\tif len(g.waiting) > 0 && g.overdue() {\n\t\tg.begin()\n\t}\n", ""}},
+			edits: []edit{{gather, "\t\ttime.AfterFunc(maxTurn, g.watch)\n", ""}},
 			test:  suite{"./internal/postgres", "TestNobodyWaitsForLong"},
 		},
 		{

@@ -142,10 +142,13 @@ func (s *Store) landed(source media.Source, results []media.Landed) {
 	s.announcer.Announce(ids...)
 }
 
+// idsOf returns the ids of those that are there.
 func idsOf(ms []*media.Media) []uuid.UUID {
-	ids := make([]uuid.UUID, len(ms))
-	for i, m := range ms {
-		ids[i] = m.ID
+	ids := make([]uuid.UUID, 0, len(ms))
+	for _, m := range ms {
+		if m != nil {
+			ids = append(ids, m.ID)
+		}
 	}
 	return ids
 }

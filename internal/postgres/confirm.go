@@ -77,8 +77,8 @@ const (
 )
 
 // confirmUploaded is what nearly every confirmation comes to, in one statement that is shared with others: media that are
-// UPLOADED, in the scope and claimed by nothing. It returns nil when it is anything else, and has changed nothing then: a
-// transaction judges it.
+// UPLOADED, in the scope and claimed by nothing. It returns nil when it is anything else, and has changed nothing then, unless
+// somebody's trigger has left out a part: a transaction judges it.
 func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims []media.Claim) ([]*media.Media, error) {
 	if len(claims) == 0 || !storable(scope.Tenant) || !storable(scope.Owner) {
 		return nil, nil
@@ -91,7 +91,8 @@ func (s *Store) confirmUploaded(ctx context.Context, scope media.Scope, claims [
 	return c.confirmed, nil
 }
 
-// confirmTogether answers several calls by one statement. It changes nothing that it does not answer with.
+// confirmTogether answers several calls by one statement. It changes nothing that it does not answer with, but for the rest of a
+// call of which somebody's trigger left out a part.
 func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) error {
 	args := confirmArgs(calls, s.time())
 	if args == nil {
@@ -105,9 +106,7 @@ func (s *Store) confirmTogether(ctx context.Context, calls []*confirmation) erro
 		return unusable(fmt.Errorf("confirming media: %w", err))
 	}
 	for _, c := range calls { // here, since a caller may have gone
-		if !c.half() { // as only somebody's trigger leaves one
-			s.entered(media.StateConfirmed, "", c.found, idsOf(c.confirmed)...)
-		}
+		s.entered(media.StateConfirmed, "", c.found, idsOf(c.confirmed)...)
 	}
 	return nil
 }

@@ -97,7 +97,8 @@ func TestBatchesAfterOneThatWasNotUploaded(t *testing.T) {
 }
 
 // TestBatchesAreGathered: several batches that are confirmed in one pass are answered each for itself, calls of another owner
-// and of another tenant among them take nothing, and where one is not UPLOADED whole it is left as it is, whichever of them it is (R3, R9).
+// and of another tenant among them take nothing, and where one is not UPLOADED whole it is left as it is, whichever of them it
+// is (R3, R9).
 func TestBatchesAreGathered(t *testing.T) {
 	t.Parallel()
 	for name, whole := range map[string]bool{"whole": true, "one in part": false} {
@@ -174,6 +175,9 @@ func TestRowsThatATriggerLeavesOut(t *testing.T) {
 	got, err := f.Confirm(t.Context(), alice, batch)
 	if err != nil || len(got) != 2 || got[0].State != media.StateConfirmed || got[1].State != media.StateConfirmed || got[1].Claim != "not" {
 		t.Errorf("%v, %v", got, err)
+	}
+	if n := f.count(t, "coatcheck_media_entered_total", "", "confirmed"); n != 2 {
+		t.Errorf("%v confirmations were counted", n)
 	}
 }
 

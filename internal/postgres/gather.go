@@ -71,8 +71,8 @@ func (g *gatherer[T]) Do(ctx context.Context, call T) error {
 	}
 }
 
-// watch lets what has waited for a turn go beside what is under way. It looks again as long as something is waiting: whether somebody
-// still waits for the answer or not, it is done.
+// watch lets what has waited for a turn go beside what is under way. It looks again as long as something is waiting: it is done
+// whether somebody still waits for the answer or not.
 func (g *gatherer[T]) watch() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
